@@ -1,0 +1,32 @@
+/*
+ * Exponential backoff with full jitter, and a token bucket.
+ */
+#ifndef LUNEXEC_BACKOFF_H
+#define LUNEXEC_BACKOFF_H
+
+#include "lunexec/rand.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lx_backoff {
+    uint64_t base_ms; /* also the floor of every delay */
+    uint64_t max_ms;
+    unsigned attempt; /* how many delays were given since the last reset */
+};
+
+/* The next delay: uniform in [0, min(max, base * 2^attempt)), at least base (contract 1.1). */
+uint64_t lx_backoff_next(struct lx_backoff *backoff, struct lx_rand *rand);
+void lx_backoff_reset(struct lx_backoff *backoff);
+
+/* Admits `rate` events a second on average and `burst` at once. */
+struct lx_tokens {
+    double rate, burst, level;
+    uint64_t at_ms;
+};
+
+void lx_tokens_init(struct lx_tokens *tokens, double rate, double burst, uint64_t now_ms);
+/* Takes one token: 0 if there was one, else the milliseconds until there will be one (none taken). */
+uint64_t lx_tokens_take(struct lx_tokens *tokens, uint64_t now_ms);
+
+#endif

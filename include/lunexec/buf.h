@@ -1,0 +1,53 @@
+/*
+ * A growing byte buffer with a stated maximum. The only place that reallocates.
+ */
+#ifndef LUNEXEC_BUF_H
+#define LUNEXEC_BUF_H
+
+#include "lunexec/err.h"
+
+#include <stddef.h>
+
+struct lx_buf {
+    char *data; /* NUL-terminated when not NULL */
+    size_t len; /* without the NUL */
+    size_t cap;
+    size_t max; /* len never exceeds this */
+};
+
+/* An empty buffer of at most `max` bytes; allocates nothing yet. */
+void lx_buf_init(struct lx_buf *buf, size_t max);
+#define LX_BUF_INIT(maximum) { .max = (maximum) }
+
+/* Frees the contents; the buffer is empty and usable again with the same maximum. NULL is accepted. */
+void lx_buf_done(struct lx_buf *buf);
+
+/* Empties without giving memory back. */
+void lx_buf_reset(struct lx_buf *buf);
+
+/* Append. LX_E_LIMIT beyond the maximum (contents unchanged), LX_E_IO when memory is out. */
+int lx_buf_add(struct lx_buf *buf, const void *data, size_t len, struct lx_err *err);
+int lx_buf_adds(struct lx_buf *buf, const char *text, struct lx_err *err);
+int lx_buf_addc(struct lx_buf *buf, char c, struct lx_err *err);
+int lx_buf_addf(struct lx_buf *buf, struct lx_err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Makes room for `len` more bytes and returns where they go; the caller then adds to buf->len.
+ * NULL beyond the maximum. */
+char *lx_buf_reserve(struct lx_buf *buf, size_t len, struct lx_err *err);
+
+/* Drops the first `len` bytes. */
+void lx_buf_consume(struct lx_buf *buf, size_t len);
+
+/* The contents as a C string; "" when empty. Owned by the buffer. */
+const char *lx_buf_str(const struct lx_buf *buf);
+
+/* Hands the contents to the caller (free()); never NULL; the buffer is empty afterwards. */
+char *lx_buf_take(struct lx_buf *buf);
+
+static inline void lx_auto_buf(struct lx_buf *buf)
+{
+    lx_buf_done(buf);
+}
+
+#endif

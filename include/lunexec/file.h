@@ -1,0 +1,22 @@
+/*
+ * Small files, read whole.
+ */
+#ifndef LUNEXEC_FILE_H
+#define LUNEXEC_FILE_H
+
+#include "lunexec/buf.h"
+
+/* Appends the file's bytes to `out`; LX_E_NOT_FOUND, LX_E_IO, or LX_E_LIMIT beyond out's maximum.
+ * The message names the path. */
+int lx_file_read(const char *path, struct lx_buf *out, struct lx_err *err);
+
+/* Replaces the file's contents (created with `mode`); not atomic. */
+int lx_file_write(const char *path, const void *data, size_t len, unsigned mode, struct lx_err *err);
+
+/* Removes a directory and all in it, never following symbolic links; absent is fine. */
+int lx_remove_tree(const char *path, struct lx_err *err);
+
+/* Creates the directory and its missing parents. */
+int lx_mkdirs(const char *path, unsigned mode, struct lx_err *err);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * JSON: jansson values with strict parsing, typed access, and error texts that name the path.
+ */
+#ifndef LUNEXEC_JSON_H
+#define LUNEXEC_JSON_H
+
+#include "lunexec/buf.h"
+#include "lunexec/mem.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+LX_DEFINE_AUTO(json, json_t *, json_decref)
+
+/* Parses one JSON value (any type). Refuses duplicate keys, trailing text and invalid UTF-8.
+ * U+0000 in strings is kept (json_string_length). The caller owns *ret_value. LX_E_INVALID. */
+int lx_json_parse(const char *text, size_t len, json_t **ret_value, struct lx_err *err);
+
+/* Appends the value compactly, keys in insertion order. */
+int lx_json_dump(const json_t *value, struct lx_buf *out, struct lx_err *err);
+/* The same, sorted keys and two-space indent, for people and golden files. */
+int lx_json_dump_pretty(const json_t *value, struct lx_buf *out, struct lx_err *err);
+/* Compact text; ends the process when memory is out; free(). For values of our own making. */
+char *lx_json_text(const json_t *value);
+
+/* Lenient access: `fallback` when absent, null or of another type. Strings are borrowed. */
+const char *lx_json_str(const json_t *object, const char *key, const char *fallback);
+int64_t lx_json_int(const json_t *object, const char *key, int64_t fallback);
+bool lx_json_bool(const json_t *object, const char *key, bool fallback);
+json_t *lx_json_obj(const json_t *object, const char *key); /* borrowed, NULL if not an object */
+json_t *lx_json_arr(const json_t *object, const char *key); /* borrowed, NULL if not an array */
+
+/* A value by dotted path: "status.containerStatuses.0.name"; borrowed; NULL when absent. */
+json_t *lx_json_path(const json_t *value, const char *path);
+
+/* A member whose key matches case-insensitively, as Go's decoder does (contract 1.1); borrowed. */
+json_t *lx_json_get_nocase(const json_t *object, const char *key);
+
+/* Strict access: LX_E_INVALID naming the key when absent or of another type. */
+int lx_json_need_str(const json_t *object, const char *key, const char **ret_text,
+                     struct lx_err *err);
+int lx_json_need_int(const json_t *object, const char *key, int64_t *ret_value, struct lx_err *err);
+
+/* Appends `text` as the inside of a JSON string: quotes, backslashes and control characters
+ * escaped, invalid UTF-8 as U+FFFD (contract 7.3); no quotes around it. */
+int lx_json_escape(struct lx_buf *out, const char *text, size_t len, struct lx_err *err);
+
+#endif

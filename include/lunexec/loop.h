@@ -1,0 +1,92 @@
+/*
+ * The event loop: libuv, with a deferred queue that every completion goes through.
+ * One loop, one thread. Nothing here is safe to call from another thread.
+ */
+#ifndef LUNEXEC_LOOP_H
+#define LUNEXEC_LOOP_H
+
+#include "lunexec/err.h"
+#include "lunexec/list.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct lx_loop;
+struct uv_loop_s;
+
+int lx_loop_new(struct lx_loop **ret_loop, struct lx_err *err);
+/* All handles made on it must have been freed before; runs the loop until their closing is done. */
+void lx_loop_free(struct lx_loop *loop);
+
+/* Runs until lx_loop_stop, or until nothing keeps it alive. */
+void lx_loop_run(struct lx_loop *loop);
+void lx_loop_stop(struct lx_loop *loop);
+
+/* Runs until *flag is true or `timeout_ms` passed; 0 or LX_E_TIMEOUT. For tests and short tools. */
+int lx_loop_run_until(struct lx_loop *loop, const bool *flag, uint64_t timeout_ms,
+                      struct lx_err *err);
+
+/* The libuv loop, for rooms that hand sockets to it (net). */
+struct uv_loop_s *lx_loop_uv(struct lx_loop *loop);
+
+/*
+ * The deferred queue. A task is embedded in its owner; posting twice before it ran is one run.
+ * Tasks run after the current callback returned to the loop, in order of posting; one posted by a
+ * running task runs in the next round, so I/O is not starved.
+ */
+struct lx_task {
+    struct lx_list link;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+void lx_task_init(struct lx_task *task, void (*fn)(void *arg), void *arg);
+void lx_task_post(struct lx_loop *loop, struct lx_task *task);
+void lx_task_cancel(struct lx_task *task); /* harmless when not posted */
+
+/* Timers. The callback may stop, restart or free its own timer. */
+struct lx_timer;
+struct lx_timer *lx_timer_new(struct lx_loop *loop, void (*fn)(void *arg), void *arg);
+/* Fires after `delay_ms`, then every `repeat_ms` if that is not 0. Restarting replaces. */
+void lx_timer_start(struct lx_timer *timer, uint64_t delay_ms, uint64_t repeat_ms);
+void lx_timer_stop(struct lx_timer *timer);
+bool lx_timer_active(const struct lx_timer *timer);
+void lx_timer_free(struct lx_timer *timer);
+
+/* Signals. */
+struct lx_signal;
+int lx_signal_new(struct lx_loop *loop, int signum, void (*fn)(void *arg, int signum), void *arg,
+                  struct lx_signal **ret_signal, struct lx_err *err);
+void lx_signal_free(struct lx_signal *signal);
+
+/* Child processes. */
+struct lx_child;
+
+struct lx_child_opts {
+    const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH unless it has a '/' */
+    const char *file;        /* program to start when it differs from argv[0]; may be NULL */
+    const char *const *env;  /* NULL-terminated NAME=value list: the whole environment; NULL inherits */
+    const char *cwd;         /* NULL inherits */
+    const char *in;          /* bytes for standard input, copied; NULL: /dev/null */
+    size_t in_len;
+    int fd3;                 /* a descriptor to pass as number 3, borrowed; -1 (or 0) for none */
+    bool new_group;          /* a process group of its own, so that lx_child_kill reaches all of it */
+    /* Output as it comes; NULL inherits ours. Called from the loop. */
+    void (*on_out)(void *arg, const char *data, size_t len);
+    void (*on_err)(void *arg, const char *data, size_t len);
+    /* After the process was reaped AND both output pipes reached their end. Deferred. `signal` is
+     * 0 for a normal exit. The child handle may be freed in it. */
+    void (*on_exit)(void *arg, int64_t status, int signal);
+    void *arg;
+};
+
+int lx_child_spawn(struct lx_loop *loop, const struct lx_child_opts *opts,
+                   struct lx_child **ret_child, struct lx_err *err);
+pid_t lx_child_pid(const struct lx_child *child);
+/* Sends a signal to the process (to its group with new_group); harmless after its end. */
+void lx_child_kill(struct lx_child *child, int signum);
+/* Kills with SIGKILL if still running, reaps, calls nothing any more. */
+void lx_child_free(struct lx_child *child);
+
+#endif
