@@ -1,0 +1,98 @@
+/*
+ * HTTP client: libcurl's multi-socket interface on the loop. HTTP/1.1 and HTTP/2, TLS with a
+ * custom CA and client certificate, keep-alive, streams both ways, deadlines, cancellation.
+ */
+#ifndef LUNEXEC_HTTP_H
+#define LUNEXEC_HTTP_H
+
+#include "lunexec/err.h"
+#include "lunexec/loop.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct lx_http;
+struct lx_http_call;
+
+/* Trust and limits of one client; strings are copied. Zero values mean the default in brackets. */
+struct lx_http_opts {
+    const char *ca_file;     /* PEM bundle [the system's] */
+    const char *ca_data;     /* PEM text instead of a file */
+    const char *cert_file;   /* client certificate, PEM */
+    const char *cert_data;
+    const char *key_file;    /* its key, PEM */
+    const char *key_data;
+    const char *user_agent;  /* [no header is sent] */
+    unsigned max_connections;          /* in all [64] */
+    unsigned max_connections_per_host; /* [16] */
+    unsigned connect_timeout_ms;       /* DNS, TCP and TLS together [10000] */
+    bool http1_only;                   /* never HTTP/2 [HTTP/2 over TLS where offered] */
+};
+
+int lx_http_new(struct lx_loop *loop, const struct lx_http_opts *opts, struct lx_http **ret_http,
+                struct lx_err *err);
+/* Cancels what still runs (no callback is called) and closes all connections. */
+void lx_http_free(struct lx_http *http);
+
+/* How far a call that brought no answer had come. Decides whether a retry can duplicate work. */
+enum lx_http_reach {
+    LX_HTTP_UNSENT,   /* no connection: the peer cannot have seen the request */
+    LX_HTTP_SENT,     /* sent or partly sent; nothing is known of its effect */
+    LX_HTTP_ANSWERED, /* a complete answer was received; `status` is valid */
+    LX_HTTP_CUT,      /* the answer began and broke off; `status` is valid */
+};
+
+struct lx_http_result {
+    enum lx_http_reach reach;
+    long status;              /* HTTP status, 0 without an answer */
+    const char *body;         /* collected body, NUL-terminated; "" for streams; valid in on_done only */
+    size_t body_len;
+    uint64_t retry_after_ms;  /* from Retry-After (seconds or a date), 0 if none */
+    uint64_t duration_ms;
+    struct lx_err err;        /* why, when reach is not ANSWERED; says host and port, never headers */
+};
+
+/* Strings and body are borrowed until on_done was called or the call was cancelled, unless said
+ * otherwise. */
+struct lx_http_req {
+    const char *method;          /* "GET" when NULL */
+    const char *url;             /* copied */
+    const char *const *headers;  /* "Name: value", NULL-terminated; copied */
+    const char *body;            /* NULL for none */
+    size_t body_len;
+    /* Instead of body: called for up to `size` bytes; returns how many were written, 0 at the end,
+     * -1 to abort. body_len is then the exact total (sent as Content-Length). */
+    ssize_t (*read_body)(void *arg, char *out, size_t size);
+    /* The same bytes again from the start, should the connection have to be made anew; 0 or -1.
+     * Required with read_body. */
+    int (*rewind_body)(void *arg);
+    uint64_t timeout_ms;         /* the whole call; 0: none */
+    uint64_t idle_timeout_ms;    /* without a byte received; 0: none */
+    size_t max_body;             /* collected answer, beyond it the call fails [16 MiB] */
+
+    /* Optional. Both are called inside curl: they may not start, cancel or free anything. */
+    void (*on_head)(void *arg, long status);
+    /* Body bytes as they come, for status 2xx only (other bodies are collected); a return other
+     * than 0 aborts the call. */
+    int (*on_data)(void *arg, const char *data, size_t len);
+    /* Exactly once, deferred, unless the call was cancelled. */
+    void (*on_done)(void *arg, const struct lx_http_result *result);
+    void *arg;
+};
+
+/* Starts the call. It fails only for a malformed request; whatever the network does comes through
+ * on_done. *ret_call (may be NULL) is valid until on_done returned. */
+int lx_http_start(struct lx_http *http, const struct lx_http_req *req,
+                  struct lx_http_call **ret_call, struct lx_err *err);
+
+/* Stops the call; none of its callbacks is called any more. NULL is accepted. */
+void lx_http_cancel(struct lx_http_call *call);
+
+/* Connections and calls open now. */
+size_t lx_http_active(const struct lx_http *http);
+
+/* Once at the start of the program and once at its end (curl's global state). */
+int lx_http_global_init(struct lx_err *err);
+void lx_http_global_done(void);
+
+#endif

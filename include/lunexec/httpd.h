@@ -1,0 +1,60 @@
+/*
+ * HTTP server: libmicrohttpd on the loop. Serves /metrics and /healthz, and the stand-ins of local
+ * mode. HTTP/1.1 without TLS.
+ */
+#ifndef LUNEXEC_HTTPD_H
+#define LUNEXEC_HTTPD_H
+
+#include "lunexec/err.h"
+#include "lunexec/loop.h"
+
+#include <stddef.h>
+
+struct lx_httpd;
+struct lx_httpd_req;
+
+struct lx_httpd_opts {
+    const char *address;   /* "127.0.0.1", "::", ... ["0.0.0.0"] */
+    unsigned port;         /* 0 takes a free one, see lx_httpd_port */
+    unsigned max_connections; /* [64] */
+    size_t max_body;       /* larger request bodies are answered 413 [16 MiB] */
+    unsigned idle_timeout_s;  /* [0: none] */
+    /* A complete request. It must be answered, now or later, by exactly one of the functions
+     * below; the request is valid until then (for a stream: until its end or on_close). */
+    void (*on_request)(void *arg, struct lx_httpd_req *req);
+    void *arg;
+};
+
+int lx_httpd_new(struct lx_loop *loop, const struct lx_httpd_opts *opts,
+                 struct lx_httpd **ret_httpd, struct lx_err *err);
+/* Closes all connections; on_close of open streams is called. */
+void lx_httpd_free(struct lx_httpd *httpd);
+unsigned lx_httpd_port(const struct lx_httpd *httpd);
+
+const char *lx_httpd_method(const struct lx_httpd_req *req);
+const char *lx_httpd_path(const struct lx_httpd_req *req); /* percent-decoded, without query */
+const char *lx_httpd_raw_path(const struct lx_httpd_req *req); /* as sent, without query */
+const char *lx_httpd_query_string(const struct lx_httpd_req *req); /* "" if none */
+const char *lx_httpd_query(const struct lx_httpd_req *req, const char *name); /* NULL if absent */
+const char *lx_httpd_header(const struct lx_httpd_req *req, const char *name); /* NULL if absent */
+const char *lx_httpd_body(const struct lx_httpd_req *req, size_t *ret_len);
+
+/* The whole answer at once; `data` is copied. `extra` is a NULL-terminated list of "Name: value",
+ * or NULL. */
+void lx_httpd_reply(struct lx_httpd_req *req, unsigned status, const char *content_type,
+                    const void *data, size_t len);
+void lx_httpd_reply_with(struct lx_httpd_req *req, unsigned status, const char *const *extra,
+                         const void *data, size_t len);
+
+/* A chunked answer that grows. `on_close` (may be NULL) is called once when the client has gone
+ * or the server is freed, not after lx_httpd_stream_end. */
+void lx_httpd_stream_begin(struct lx_httpd_req *req, unsigned status, const char *const *extra,
+                           void (*on_close)(void *arg), void *arg);
+/* Queues bytes (copied); LX_E_LIMIT when more than 64 MiB wait. */
+int lx_httpd_stream_write(struct lx_httpd_req *req, const void *data, size_t len,
+                          struct lx_err *err);
+/* Bytes queued and not yet taken by the connection. */
+size_t lx_httpd_stream_pending(const struct lx_httpd_req *req);
+void lx_httpd_stream_end(struct lx_httpd_req *req);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * Kubernetes API client: credentials, verbs, Status objects. Within the RBAC of existing installs
+ * (operations 2a): jobs create, delete; pods and pods/log get, list, watch; secrets create, delete.
+ */
+#ifndef LUNEXEC_KUBE_H
+#define LUNEXEC_KUBE_H
+
+#include "lunexec/err.h"
+#include "lunexec/http.h"
+#include "lunexec/json.h"
+#include "lunexec/log.h"
+#include "lunexec/loop.h"
+
+/* Where the API server is and who we are to it. All strings owned; lx_kube_config_done frees. */
+struct lx_kube_config {
+    char *server;    /* "https://host:port", no trailing slash */
+    char *namespace; /* of the context or the pod; may be NULL */
+    char *ca_file, *ca_data;                           /* at most one; data is PEM */
+    char *cert_file, *cert_data, *key_file, *key_data; /* client certificate */
+    char *token, *token_file;                          /* at most one */
+    char *source; /* where it came from, for messages: "kubeconfig /path", "service account" */
+};
+
+/* Reads the current context of a kubeconfig; relative paths are relative to its folder.
+ * exec and auth-provider plugins are refused by name. LX_E_INVALID or LX_E_NOT_FOUND, naming the
+ * path and what is wrong. */
+int lx_kube_config_file(const char *path, struct lx_kube_config *ret_config, struct lx_err *err);
+
+/* The pod's own service account, given KUBERNETES_SERVICE_HOST and _PORT and the folder
+ * /var/run/secrets/kubernetes.io/serviceaccount (another one in tests). */
+int lx_kube_config_pod(const char *host, const char *port, const char *folder,
+                       struct lx_kube_config *ret_config, struct lx_err *err);
+void lx_kube_config_done(struct lx_kube_config *config);
+
+struct lx_kube;
+
+/* Opens two HTTP clients, one for calls and watches, one for logs, so that a flood of logs cannot
+ * hold up a call. Sends nothing yet. `config` is copied from. */
+int lx_kube_new(struct lx_loop *loop, const struct lx_kube_config *config, struct lx_log *log,
+                struct lx_kube **ret_kube, struct lx_err *err);
+void lx_kube_free(struct lx_kube *kube);
+
+enum lx_kube_kind { LX_KUBE_JOB, LX_KUBE_POD, LX_KUBE_SECRET, LX_KUBE_PVC, LX_KUBE_EVENT };
+
+/* Result of a call, valid in the callback only. On failure err.code says what kind: LX_E_AUTH,
+ * LX_E_NOT_FOUND, LX_E_CONFLICT (AlreadyExists or failed precondition), LX_E_GONE, LX_E_INVALID
+ * (400, 422), LX_E_TIMEOUT, LX_E_IO, LX_E_PEER; err.text carries the Status message. */
+struct lx_kube_result {
+    bool ok;
+    long status;
+    json_t *object;      /* the answer; borrowed; NULL if none */
+    const char *reason;  /* Status.reason, "" if none */
+    struct lx_err err;
+};
+
+typedef void (*lx_kube_cb)(void *arg, const struct lx_kube_result *result);
+
+struct lx_kube_call;
+
+/* Each starts a call and reports once, deferred, unless cancelled. Retried inside with backoff
+ * until `deadline_ms` (monotonic; 0: 60 s from now): 429 (Retry-After obeyed), 5xx but 501, and
+ * transport errors. A retried create whose first try had arrived sees AlreadyExists: it is then
+ * reported as LX_E_CONFLICT; names are deterministic and the caller decides. `body` is borrowed
+ * during the call only (its text is made at once). */
+struct lx_kube_call *lx_kube_create(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                    const json_t *body, uint64_t deadline_ms, lx_kube_cb cb,
+                                    void *arg);
+struct lx_kube_call *lx_kube_get(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                 const char *name, uint64_t deadline_ms, lx_kube_cb cb, void *arg);
+/* `query` is appended as is ("labelSelector=..."), NULL for none. */
+struct lx_kube_call *lx_kube_list(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                  const char *query, uint64_t deadline_ms, lx_kube_cb cb,
+                                  void *arg);
+
+struct lx_kube_delete_opts {
+    const char *uid;             /* precondition; NULL for none */
+    const char *propagation;     /* "Background" when NULL */
+    int64_t grace_seconds;       /* -1: the object's own */
+};
+struct lx_kube_call *lx_kube_delete(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                    const char *name, const struct lx_kube_delete_opts *opts,
+                                    uint64_t deadline_ms, lx_kube_cb cb, void *arg);
+void lx_kube_cancel(struct lx_kube_call *call);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Secrets, found in one pass over a stream (Aho-Corasick, longest match first) and replaced.
+ */
+#ifndef LUNEXEC_MASK_H
+#define LUNEXEC_MASK_H
+
+#include "lunexec/buf.h"
+
+struct lx_mask;        /* compiled, immutable, shared by the streams of a job */
+struct lx_mask_stream; /* the state of one stream */
+
+struct lx_secret {
+    const char *value, *replacement;
+};
+
+/* Compiles. Empty and one-character values are ignored (contract 9.2: an empty one would match
+ * everywhere); *ret_ignored (may be NULL) counts them. Of equal values the first wins. Besides each
+ * value as it is: its base64, URL-encoded, JSON-escaped and shell-quoted forms, and each line of a
+ * multi-line value. LX_E_LIMIT beyond 64 MiB of automaton. */
+int lx_mask_new(const struct lx_secret *secrets, size_t n, struct lx_mask **ret_mask,
+                size_t *ret_ignored, struct lx_err *err);
+void lx_mask_free(struct lx_mask *mask);
+
+/* Appends `text` masked: for commands, error messages, status texts. */
+int lx_mask_text(const struct lx_mask *mask, const char *text, size_t len, struct lx_buf *out,
+                 struct lx_err *err);
+/* The same as a new string; ends the process when memory is out. free(). */
+char *lx_mask_strdup(const struct lx_mask *mask, const char *text);
+
+/* Streams: bytes that could be the start of a secret are held back until the next feed or flush. */
+struct lx_mask_stream *lx_mask_stream_new(const struct lx_mask *mask);
+void lx_mask_stream_free(struct lx_mask_stream *stream);
+int lx_mask_feed(struct lx_mask_stream *stream, const char *data, size_t len, struct lx_buf *out,
+                 struct lx_err *err);
+int lx_mask_flush(struct lx_mask_stream *stream, struct lx_buf *out, struct lx_err *err);
+/* Bytes held back now. */
+size_t lx_mask_held(const struct lx_mask_stream *stream);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * What stands between a policy's answer and the cluster: the checks on a Job manifest, and the
+ * fields that the host owns.
+ */
+#ifndef LUNEXEC_PLAN_H
+#define LUNEXEC_PLAN_H
+
+#include "lunexec/json.h"
+
+/* What the host knows of one container and the policy may not decide. */
+struct lx_plan_container {
+    const char *name;
+    bool init;
+    const json_t *command, *args; /* arrays; args may be NULL */
+    const json_t *env;            /* array of {name, value|valueFrom}; put before the policy's own */
+};
+
+struct lx_plan_spec {
+    const char *name, *ns;        /* of the Job */
+    const char *queue;
+    int64_t job_id;
+    const char *executor;         /* executor name */
+    const char *policy_hash;
+    int64_t deadline_s;           /* the pod's activeDeadlineSeconds may not be larger; 0: no check */
+    const struct lx_plan_container *containers;
+    size_t n_containers;
+};
+
+/* Labels on every Job, pod and Secret of ours; the first is what the watch selects. */
+#define LX_LABEL_MANAGED_BY "app.kubernetes.io/managed-by"
+#define LX_LABEL_MANAGED_BY_VALUE "lunexec"
+#define LX_LABEL_QUEUE "lunexec.dev/queue"
+#define LX_LABEL_JOB_ID "lunexec.dev/job-id"
+#define LX_LABEL_EXECUTOR "lunexec.dev/executor" /* hash of the executor name, 16 hex digits */
+#define LX_ANNOTATION_EXECUTOR "lunexec.dev/executor-name"
+#define LX_ANNOTATION_POLICY "lunexec.dev/policy"
+
+/* The label value for an executor name. */
+#define LX_EXECUTOR_LABEL_SIZE 17
+void lx_executor_label(const char *executor, char out[LX_EXECUTOR_LABEL_SIZE]);
+
+/* Adds the labels and annotations of ours to an object's metadata. */
+int lx_plan_label(json_t *metadata, const struct lx_plan_spec *spec, struct lx_err *err);
+
+/* Checks a Job manifest that a policy returned. LX_E_REFUSED; the text names the rule and the JSON
+ * path: "container-order: spec.template.spec.initContainers[1].name is ..., expected ...". */
+int lx_plan_check(const json_t *job, const struct lx_plan_spec *spec, struct lx_err *err);
+
+/* Puts command, args, env, labels, annotations into a checked manifest, in place. */
+int lx_plan_complete(json_t *job, const struct lx_plan_spec *spec, struct lx_err *err);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * The policy: Lua scripts that run in a killable child process of the same binary. Values in,
+ * values out, over a socket; the child opens no file.
+ */
+#ifndef LUNEXEC_POLICY_H
+#define LUNEXEC_POLICY_H
+
+#include "lunexec/err.h"
+#include "lunexec/json.h"
+#include "lunexec/log.h"
+#include "lunexec/loop.h"
+
+/* ---- The bundle: all scripts, read into memory ---- */
+
+struct lx_bundle;
+
+#define LX_BUNDLE_HASH_SIZE 17
+/* Reads *.lua of `policy_dir` (flat) and of `library_dir`/lunexec. At most 1 MiB in all. Files
+ * whose names begin with '.' and `*_spec.lua` are left out. LX_E_INVALID when policy.lua is
+ * missing, naming the directory. */
+int lx_bundle_load(const char *policy_dir, const char *library_dir, struct lx_bundle **ret_bundle,
+                   struct lx_err *err);
+void lx_bundle_free(struct lx_bundle *bundle);
+/* 16 hex digits over names and contents; the same for the same scripts. Borrowed. */
+const char *lx_bundle_hash(const struct lx_bundle *bundle);
+
+/* ---- The pool: one child, killed on its deadline, respawned with backoff ---- */
+
+struct lx_policy;
+struct lx_policy_call;
+
+struct lx_policy_opts {
+    const char *exe;           /* our own binary; NULL: /proc/self/exe */
+    unsigned call_timeout_ms;  /* [1000] */
+    unsigned load_timeout_ms;  /* [2000] */
+    size_t memory_max;         /* of the Lua state [32 MiB] */
+};
+
+/* Starts a child with the bundle (which it takes over, also on failure). `ready` is called once,
+ * deferred: err NULL, or why the bundle cannot be used (file, line, traceback in the text). */
+int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle,
+                  const struct lx_policy_opts *opts, struct lx_log *log,
+                  void (*ready)(void *arg, const struct lx_err *err), void *arg,
+                  struct lx_policy **ret_policy, struct lx_err *err);
+/* Kills the child; calls still open are cancelled without a callback. */
+void lx_policy_free(struct lx_policy *policy);
+const char *lx_policy_hash(const struct lx_policy *policy);
+pid_t lx_policy_child_pid(const struct lx_policy *policy); /* 0 while there is none */
+
+/* Calls `function` of the policy with the values of the array `args` (borrowed during this call
+ * only). The callback comes once, deferred, unless cancelled:
+ *   err NULL: `results` is an array of all values returned (borrowed);
+ *   LX_E_REFUSED: a Lua error or a limit inside the child, with file, line and traceback;
+ *   LX_E_TIMEOUT: the deadline passed and the child was killed;
+ *   LX_E_IO: the child died twice under this call. A call in flight when the child dies is tried
+ *   once more on a fresh one.
+ * `defined` is false when the policy has no such function (results is then empty). */
+struct lx_policy_call *lx_policy_call(struct lx_policy *policy, const char *function,
+                                      const json_t *args,
+                                      void (*cb)(void *arg, bool defined, json_t *results,
+                                                 const struct lx_err *err),
+                                      void *arg);
+void lx_policy_cancel(struct lx_policy_call *call);
+
+/* The child's side: serves calls on the socket until it closes. Called by main for the hidden
+ * subcommand; returns the exit status. */
+int lx_policy_child_main(int fd);
+
+#endif

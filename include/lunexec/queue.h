@@ -1,0 +1,160 @@
+/*
+ * The executor API of a Sourcegraph instance (contract sections 1 and 2).
+ */
+#ifndef LUNEXEC_QUEUE_H
+#define LUNEXEC_QUEUE_H
+
+#include "lunexec/http.h"
+#include "lunexec/json.h"
+#include "lunexec/log.h"
+#include "lunexec/loop.h"
+#include "lunexec/metrics.h"
+
+#include <time.h>
+
+/* ---- The job payload, V1 and V2 (contract 2.1) ---- */
+
+struct lx_job_file {
+    char *path;                 /* relative to the workspace */
+    char *content;              /* decoded bytes; NULL when the file is in a bucket */
+    size_t content_len;
+    char *bucket, *key;         /* both set: fetched from the files API */
+    bool has_mtime;
+    struct timespec mtime;
+    int mtime_zone_minutes;     /* offset of the payload's zone (contract 5.3) */
+};
+
+struct lx_job_step {
+    char *key;                  /* "step.0.pre"; may be "" */
+    char *image;
+    char **commands;            /* lines of one script, NULL-terminated */
+    char *dir;
+    char **env;                 /* NAME=value, NULL-terminated */
+};
+
+struct lx_job_secret {
+    char *value, *replacement;
+};
+
+struct lx_job {
+    int version;                /* 1 or 2 */
+    int64_t id;
+    char *queue;                /* as received, else the configured single queue */
+    bool queue_in_payload;      /* the id we report is then "<id>-<queue>" */
+    char *uid;                  /* "<id>" or "<id>-<queue>" (contract 1.6) */
+    char *token;                /* job token; "" on very old servers */
+    char *repository, *repository_dir, *commit;
+    bool fetch_tags, shallow_clone;
+    char **sparse_checkout;
+    struct lx_job_file *files;
+    size_t n_files;
+    struct lx_job_step *steps;
+    size_t n_steps;
+    size_t n_cli_steps;         /* cliSteps are counted, not run (contract 2.1) */
+    struct lx_job_secret *secrets;
+    size_t n_secrets;
+    json_t *docker_auth;        /* {"auths":{}} object; NULL if absent */
+};
+
+/* Reads a payload. Refuses (LX_E_INVALID, naming the key): no id, wrong types, bad base64, env
+ * entries without '='. null arrays and maps count as empty; unknown keys are ignored.
+ * `queue` is the configured single queue (NULL in multi-queue mode). The caller owns *ret_job. */
+int lx_job_parse(const json_t *payload, const char *queue, struct lx_job **ret_job,
+                 struct lx_err *err);
+void lx_job_free(struct lx_job *job);
+LX_DEFINE_AUTO(job, struct lx_job *, lx_job_free)
+
+/* ---- The client ---- */
+
+struct lx_queue_opts {
+    const char *frontend_url, *password;
+    const char *const *queues;  /* NULL-terminated; one in single-queue mode */
+    bool multi;                 /* the multi-queue endpoints and bodies (contract 1.3) */
+    const char *executor_name;
+    const char *version;        /* reported executor version */
+    const char *git_version;
+    int64_t num_cpus;           /* dequeue's numCPUs; 0 leaves it out */
+    const char *memory, *disk_space; /* "" leaves them out */
+    struct lx_metrics *metrics; /* exposed in every heartbeat; may be NULL */
+};
+
+struct lx_queue;
+struct lx_queue_call;
+
+int lx_queue_new(struct lx_loop *loop, struct lx_http *http, const struct lx_queue_opts *opts,
+                 struct lx_log *log, struct lx_queue **ret_queue, struct lx_err *err);
+void lx_queue_free(struct lx_queue *queue);
+
+/* Every call reports once, deferred, unless cancelled, and retries inside as contract 1.1 says but
+ * knows idempotency: ping, heartbeat, update, mark and files are repeated; a dequeue or an add
+ * whose request may have arrived is not repeated blindly (see each). err is NULL on success. */
+
+/* Ping: one try, no retry; the caller loops (contract 4). */
+struct lx_queue_call *lx_queue_ping(struct lx_queue *queue,
+                                    void (*cb)(void *arg, const struct lx_err *err), void *arg);
+
+/* Dequeue: job NULL and err NULL: nothing there. Tried again only when the request cannot have
+ * arrived or the server answered 429/5xx. The callback owns `job`. */
+struct lx_queue_call *lx_queue_dequeue(struct lx_queue *queue,
+                                       void (*cb)(void *arg, struct lx_job *job,
+                                                  const struct lx_err *err),
+                                       void *arg);
+
+/* Heartbeat for the running ids (NULL-terminated uids). `known` and `cancel` are uid lists,
+ * NULL-terminated, valid in the callback; numbers in the answer come as decimal strings, and in
+ * single-queue mode plain ids match the uid of a payload that carried a queue. One try. */
+struct lx_queue_call *lx_queue_heartbeat(struct lx_queue *queue, const char *const *uids,
+                                         void (*cb)(void *arg, char *const *known,
+                                                    char *const *cancel, const struct lx_err *err),
+                                         void *arg);
+
+/* Log entries (contract 1.7). `out` is the entry's output as it stands inside a JSON string
+ * (escaped, without quotes), in pieces so that it can come from a spool file. */
+struct lx_out_source {
+    uint64_t len;                                             /* escaped bytes in all */
+    ssize_t (*read)(void *arg, uint64_t offset, char *out, size_t size); /* -1 on failure */
+    void *arg;
+};
+
+struct lx_log_entry {
+    const char *key;
+    const char *const *command;     /* NULL: null; already masked */
+    struct timespec start;
+    bool finished;
+    int64_t exit_code, duration_ms; /* when finished */
+    const struct lx_out_source *out; /* NULL or len 0: key left out; borrowed until the callback */
+};
+
+/* Add: retried while the request cannot have arrived, or on 429/5xx answers. When an answer was
+ * lost the entry may exist: it is not added twice; reported as LX_E_IO with *maybe_added.
+ * `deadline_ms` (monotonic) ends the retries. */
+struct lx_queue_call *lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,
+                                         const struct lx_log_entry *entry, uint64_t deadline_ms,
+                                         void (*cb)(void *arg, int64_t entry_id,
+                                                    const struct lx_err *err),
+                                         void *arg);
+struct lx_queue_call *lx_queue_update_entry(struct lx_queue *queue, const struct lx_job *job,
+                                            int64_t entry_id, const struct lx_log_entry *entry,
+                                            uint64_t deadline_ms,
+                                            void (*cb)(void *arg, const struct lx_err *err),
+                                            void *arg);
+
+enum lx_mark { LX_MARK_COMPLETE, LX_MARK_ERRORED, LX_MARK_FAILED };
+const char *lx_mark_name(enum lx_mark mark); /* "complete", "errored", "failed" */
+
+/* Mark (contract 1.8). 404: the record is no longer ours, LX_E_NOT_FOUND, not retried. */
+struct lx_queue_call *lx_queue_mark(struct lx_queue *queue, const struct lx_job *job,
+                                    enum lx_mark mark, const char *message, uint64_t deadline_ms,
+                                    void (*cb)(void *arg, const struct lx_err *err), void *arg);
+
+/* A workspace file (contract 1.9), at most `max` bytes; `data` valid in the callback. */
+struct lx_queue_call *lx_queue_file(struct lx_queue *queue, const struct lx_job *job,
+                                    const char *bucket, const char *key, size_t max,
+                                    uint64_t deadline_ms,
+                                    void (*cb)(void *arg, const char *data, size_t len,
+                                               const struct lx_err *err),
+                                    void *arg);
+
+void lx_queue_cancel(struct lx_queue_call *call);
+
+#endif
