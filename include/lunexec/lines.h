@@ -8,10 +8,12 @@
 
 struct lx_lines {
     struct lx_buf pending;
-    int (*on_line)(void *arg, const char *line, size_t len); /* without the LF; not 0 stops */
+    int (*on_line)(void *arg, const char *line, size_t len); /* see below */
     void *arg;
 };
 
+/* `on_line` gets a line without its LF, NOT NUL-terminated, valid during the call; a return other
+ * than 0 stops. It must not feed or release the splitter. */
 void lx_lines_init(struct lx_lines *lines, size_t max_line,
                    int (*on_line)(void *arg, const char *line, size_t len), void *arg);
 void lx_lines_done(struct lx_lines *lines);

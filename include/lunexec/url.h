@@ -12,12 +12,14 @@ struct lx_url {
     int port;                   /* 0 when not given */
 };
 
-/* Parses an absolute http or https URL; LX_E_INVALID otherwise. Release with lx_url_done. */
+/* Parses an absolute http or https URL as the HTTP client would; LX_E_INVALID otherwise. A query
+ * or fragment is checked but not kept. Release with lx_url_done. */
 int lx_url_parse(const char *text, struct lx_url *ret_url, struct lx_err *err);
 void lx_url_done(struct lx_url *url);
 
 /* base + cleaned path: "http://h/x" and "/.executors/queue" give "http://h/x/.executors/queue"
- * (contract 1.1). No double slash. free(). */
+ * (contract 1.1). No double slash. A query of base is dropped, one of path is kept as it is.
+ * free(). */
 char *lx_url_join(const char *base, const char *path);
 
 /* Resolves an absolute path against base: a path in base is dropped (contract 5.3). free(). */
