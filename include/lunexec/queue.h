@@ -9,6 +9,7 @@
 #include "lunexec/log.h"
 #include "lunexec/loop.h"
 #include "lunexec/metrics.h"
+#include "lunexec/outsource.h"
 
 #include <time.h>
 
@@ -94,7 +95,9 @@ struct lx_queue_call *lx_queue_ping(struct lx_queue *queue,
                                     void (*cb)(void *arg, const struct lx_err *err), void *arg);
 
 /* Dequeue: job NULL and err NULL: nothing there. Tried again only when the request cannot have
- * arrived or the server answered 429/5xx. The callback owns `job`. */
+ * arrived or the server answered 429/5xx. The callback owns `job`. A payload that lx_job_parse
+ * refuses is marked failed with the reason, if it has an id, before the callback gets the error
+ * (LX_E_INVALID): the server would hand it out again and again. */
 struct lx_queue_call *lx_queue_dequeue(struct lx_queue *queue,
                                        void (*cb)(void *arg, struct lx_job *job,
                                                   const struct lx_err *err),
@@ -108,26 +111,22 @@ struct lx_queue_call *lx_queue_heartbeat(struct lx_queue *queue, const char *con
                                                     char *const *cancel, const struct lx_err *err),
                                          void *arg);
 
-/* Log entries (contract 1.7). `out` is the entry's output as it stands inside a JSON string
- * (escaped, without quotes), in pieces so that it can come from a spool file. */
-struct lx_out_source {
-    uint64_t len;                                             /* escaped bytes in all */
-    ssize_t (*read)(void *arg, uint64_t offset, char *out, size_t size); /* -1 on failure */
-    void *arg;
-};
-
+/* Log entries (contract 1.7). `out` is the output so far, in pieces (lunexec/outsource.h). */
 struct lx_log_entry {
     const char *key;
     const char *const *command;     /* NULL: null; already masked */
     struct timespec start;
     bool finished;
     int64_t exit_code, duration_ms; /* when finished */
-    const struct lx_out_source *out; /* NULL or len 0: key left out; borrowed until the callback */
+    const struct lx_out_source *out; /* NULL or len 0: key left out; copied, what it reads from is
+                                        borrowed until the callback */
 };
 
 /* Add: retried while the request cannot have arrived, or on 429/5xx answers. When an answer was
- * lost the entry may exist: it is not added twice; reported as LX_E_IO with *maybe_added.
- * `deadline_ms` (monotonic) ends the retries. */
+ * lost the entry may exist, so it is not added again: entry_id is then LX_ENTRY_UNKNOWN beside an
+ * LX_E_IO error. `deadline_ms` (monotonic) ends the retries. Add and update: LX_E_NOT_FOUND when
+ * the record is no longer ours ("unknown job"), not retried. */
+#define LX_ENTRY_UNKNOWN (-1)
 struct lx_queue_call *lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,
                                          const struct lx_log_entry *entry, uint64_t deadline_ms,
                                          void (*cb)(void *arg, int64_t entry_id,

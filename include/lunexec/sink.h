@@ -6,7 +6,7 @@
 #define LUNEXEC_SINK_H
 
 #include "lunexec/mask.h"
-#include "lunexec/queue.h"
+#include "lunexec/outsource.h"
 
 struct lx_sink;
 
