@@ -1,0 +1,65 @@
+--- Which nodes a job may run on.
+
+local json = require "lunexec.json"
+local merge = require "lunexec.merge"
+
+local M = {}
+
+--- Taints that job pods tolerate, beside those in the settings. Add yours here.
+local TOLERATIONS = {
+  -- { key = "dedicated", operator = "Equal", value = "executors", effect = "NoSchedule" },
+}
+
+--- Labels that a node must have, beside those in the settings. Add yours here.
+local NODE_SELECTOR = {
+  -- ["node-pool"] = "executors",
+}
+
+---@param task lunexec.Task
+---@param settings lunexec.Settings
+---@return table[]? tolerations
+function M.tolerations(task, settings)
+  local tolerations = json.array(merge.copy(settings.tolerations or {}))
+  for _, toleration in ipairs(TOLERATIONS) do
+    tolerations[#tolerations + 1] = toleration
+  end
+  return merge.given(tolerations)
+end
+
+---@param task lunexec.Task
+---@param settings lunexec.Settings
+---@return table<string, string>? node_selector
+function M.node_selector(task, settings)
+  return merge.given(merge.json(settings.node_selector or {}, NODE_SELECTOR))
+end
+
+local function node_affinity(settings)
+  local term = {
+    matchExpressions = merge.given(settings.node_required_affinity_match_expressions),
+    matchFields = merge.given(settings.node_required_affinity_match_fields),
+  }
+  if next(term) == nil then
+    return nil
+  end
+  return {
+    requiredDuringSchedulingIgnoredDuringExecution = { nodeSelectorTerms = json.array({ term }) },
+  }
+end
+
+local function pod_affinity(terms)
+  local required = merge.given(terms)
+  return required and { requiredDuringSchedulingIgnoredDuringExecution = required }
+end
+
+---@param task lunexec.Task
+---@param settings lunexec.Settings
+---@return table? affinity
+function M.affinity(task, settings)
+  return merge.given({
+    nodeAffinity = node_affinity(settings),
+    podAffinity = pod_affinity(settings.pod_affinity),
+    podAntiAffinity = pod_affinity(settings.pod_anti_affinity),
+  })
+end
+
+return M

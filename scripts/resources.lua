@@ -1,0 +1,62 @@
+--- CPU and memory: what each container asks for and may use, and what a job counts for when the
+--- executor decides whether there is room for it.
+
+local quantity = require "lunexec.quantity"
+
+local M = {}
+
+local DEFAULT_MEMORY = "12Gi"
+
+--- A setting that is a quantity; nil when it is absent or zero.
+local function amount(settings, name)
+  local value = settings[name]
+  if value == nil then
+    return nil
+  end
+  local parsed, message = quantity.parse(value)
+  if not parsed then
+    error(("setting %s: %s"):format(name, message), 0)
+  end
+  return not quantity.is_zero(value) and value or nil
+end
+
+--- The request, lowered to the limit: Kubernetes refuses a request above it.
+local function within(request, limit)
+  return request and limit and quantity.min(request, limit) or request
+end
+
+--- Limits and requests of one container. All containers of a job get the same; to give some more,
+--- look at `entry.purpose`, `entry.image`, `task.repository` or `task.queue` here.
+---@param entry lunexec.TaskContainer empty when asked for the cost of a job
+---@param task lunexec.Task|lunexec.Job
+---@param settings lunexec.Settings
+---@return {limits: table, requests: table}
+function M.container(entry, task, settings)
+  local cpu = amount(settings, "resource_limit_cpu")
+  local memory = amount(settings, "resource_limit_memory") or DEFAULT_MEMORY
+  return {
+    limits = { cpu = cpu, memory = memory },
+    requests = {
+      cpu = within(amount(settings, "resource_request_cpu"), cpu),
+      memory = within(amount(settings, "resource_request_memory") or DEFAULT_MEMORY, memory),
+    },
+  }
+end
+
+--- Whether a job may run at all, and what it counts for while it does. The containers of a job run
+--- one after the other, so the job costs what one of them does.
+---@param job lunexec.Job
+---@param settings lunexec.Settings
+---@return lunexec.Admission|false admission false to refuse the job
+---@return string? reason why it is refused, for its log
+function M.admit(job, settings)
+  local container = M.container({}, job, settings)
+  return {
+    cost = {
+      cpu = container.requests.cpu or container.limits.cpu or "0",
+      memory = container.requests.memory,
+    },
+  }
+end
+
+return M
