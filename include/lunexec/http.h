@@ -8,8 +8,10 @@
 #include "lunexec/err.h"
 #include "lunexec/loop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct lx_http;
 struct lx_http_call;
@@ -29,6 +31,7 @@ struct lx_http_opts {
     bool http1_only;                   /* never HTTP/2 [HTTP/2 over TLS where offered] */
 };
 
+/* LX_E_NOT_FOUND or LX_E_IO naming the file when one of the files cannot be read. */
 int lx_http_new(struct lx_loop *loop, const struct lx_http_opts *opts, struct lx_http **ret_http,
                 struct lx_err *err);
 /* Cancels what still runs (no callback is called) and closes all connections. */
@@ -52,8 +55,9 @@ struct lx_http_result {
     struct lx_err err;        /* why, when reach is not ANSWERED; says host and port, never headers */
 };
 
-/* Strings and body are borrowed until on_done was called or the call was cancelled, unless said
- * otherwise. */
+/* The body is borrowed until on_done was called or the call was cancelled. Redirects are not
+ * followed; the proxy variables of the environment (https_proxy, no_proxy, ...) are obeyed as curl
+ * does. Headers other than Host, Accept and Content-Length are the caller's. */
 struct lx_http_req {
     const char *method;          /* "GET" when NULL */
     const char *url;             /* copied */
@@ -66,11 +70,16 @@ struct lx_http_req {
     /* The same bytes again from the start, should the connection have to be made anew; 0 or -1.
      * Required with read_body. */
     int (*rewind_body)(void *arg);
-    uint64_t timeout_ms;         /* the whole call; 0: none */
-    uint64_t idle_timeout_ms;    /* without a byte received; 0: none */
+    /* curl sends a request again by itself when a kept connection breaks before the first byte of
+     * the answer: the server may then have seen it twice. With `once` a request with a body fails
+     * instead (LX_HTTP_SENT); rewind_body is not needed then. */
+    bool once;
+    uint64_t timeout_ms;         /* the whole call, waiting for a connection included; 0: none */
+    uint64_t idle_timeout_ms;    /* without a byte received or taken from the body; 0: none */
     size_t max_body;             /* collected answer, beyond it the call fails [16 MiB] */
 
-    /* Optional. Both are called inside curl: they may not start, cancel or free anything. */
+    /* Optional. Both are called inside curl: they may start and cancel calls (that takes effect
+     * when curl has returned), but not free the client. on_head gets the final status (>= 200). */
     void (*on_head)(void *arg, long status);
     /* Body bytes as they come, for status 2xx only (other bodies are collected); a return other
      * than 0 aborts the call. */
@@ -88,10 +97,11 @@ int lx_http_start(struct lx_http *http, const struct lx_http_req *req,
 /* Stops the call; none of its callbacks is called any more. NULL is accepted. */
 void lx_http_cancel(struct lx_http_call *call);
 
-/* Connections and calls open now. */
+/* Calls whose on_done has not been called yet. */
 size_t lx_http_active(const struct lx_http *http);
 
-/* Once at the start of the program and once at its end (curl's global state). */
+/* Once at the start of the program and once at its end (curl's global state). Also makes the
+ * process ignore SIGPIPE, so that a peer that hangs up is an error value. */
 int lx_http_global_init(struct lx_err *err);
 void lx_http_global_done(void);
 
