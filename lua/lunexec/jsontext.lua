@@ -172,7 +172,7 @@ function M.decode(text)
     if at > #text then
       return value
     end
-    fine, value = pcall(fail, text, at, "text after the value")
+    value = select(2, pcall(fail, text, at, "text after the value"))
   end
   return nil, value
 end

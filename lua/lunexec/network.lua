@@ -23,7 +23,6 @@ M.NOT_PUBLIC_V4 = {
 --- IPv6 ranges that are not the public internet, private IPv4 behind NAT64 among them.
 M.NOT_PUBLIC_V6 = {
   "::/127", -- unspecified, loopback
-  "::ffff:0:0/96", -- IPv4 in IPv6
   "64:ff9b::/104", -- NAT64 of 0.0.0.0/8
   "64:ff9b::a00:0/104", -- NAT64 of 10.0.0.0/8
   "64:ff9b::6440:0/106", -- NAT64 of 100.64.0.0/10

@@ -16,13 +16,25 @@ local M = {}
 local LIBRARY = debug.getinfo(1, "S").source:match("^@(.*)testing%.lua$")
 
 --- The functions that a policy has; nothing else is defined.
-M.GLOBALS = {
-  "assert", "error", "ipairs", "math", "next", "pairs", "pcall", "rawequal", "rawget", "rawlen",
-  "require", "select", "setmetatable", "string", "table", "tonumber", "tostring", "type", "utf8",
+M.FUNCTIONS = {
+  "assert", "error", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget", "rawlen",
+  "require", "select", "setmetatable", "tonumber", "tostring", "type",
 }
 
---- Members of the standard libraries that a policy does not have.
-M.MISSING = { string = { "dump" }, math = { "random", "randomseed" } }
+--- The standard libraries that a policy has, and what there is of each.
+M.LIBRARIES = {
+  math = {
+    "abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "huge", "log",
+    "max", "maxinteger", "min", "mininteger", "modf", "pi", "rad", "sin", "sqrt", "tan",
+    "tointeger", "type", "ult",
+  },
+  string = {
+    "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "pack",
+    "packsize", "rep", "reverse", "sub", "unpack", "upper",
+  },
+  table = { "concat", "insert", "move", "pack", "remove", "sort", "unpack" },
+  utf8 = { "char", "charpattern", "codepoint", "codes", "len", "offset" },
+}
 
 local function guarded_setmetatable(table_, metatable)
   if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
@@ -31,15 +43,12 @@ local function guarded_setmetatable(table_, metatable)
   return setmetatable(table_, metatable)
 end
 
-local function library_copy(name)
-  local copy = {}
-  for key, value in pairs(_G[name]) do
-    copy[key] = value
+local function pick(from, names)
+  local picked = {}
+  for _, name in ipairs(names) do
+    picked[name] = from[name]
   end
-  for _, key in ipairs(M.MISSING[name] or {}) do
-    copy[key] = nil
-  end
-  return copy
+  return picked
 end
 
 local function file_of(dir, name)
@@ -80,9 +89,9 @@ end
 ---@param dir string
 ---@return table environment
 function M.environment(dir)
-  local environment = {}
-  for _, name in ipairs(M.GLOBALS) do
-    environment[name] = type(_G[name]) == "table" and library_copy(name) or _G[name]
+  local environment = pick(_G, M.FUNCTIONS)
+  for name, members in pairs(M.LIBRARIES) do
+    environment[name] = pick(_G[name], members)
   end
   environment.setmetatable = guarded_setmetatable
   environment.require = make_require(dir, environment)
