@@ -19,25 +19,32 @@ struct lx_httpd_opts {
     unsigned max_connections; /* [64] */
     size_t max_body;       /* larger request bodies are answered 413 [16 MiB] */
     unsigned idle_timeout_s;  /* [0: none] */
-    /* A complete request. It must be answered, now or later, by exactly one of the functions
-     * below; the request is valid until then (for a stream: until its end or on_close). */
+    /* A complete request, deferred. It must be answered, now or later, by exactly one of reply,
+     * reply_with, stream_begin and drop; the request is valid until then, whether or not the
+     * client still waits (for a stream: until its end, drop or on_close), or until the server is
+     * freed. */
     void (*on_request)(void *arg, struct lx_httpd_req *req);
     void *arg;
 };
 
 int lx_httpd_new(struct lx_loop *loop, const struct lx_httpd_opts *opts,
                  struct lx_httpd **ret_httpd, struct lx_err *err);
-/* Closes all connections; on_close of open streams is called. */
+/* Closes all connections; on_close of open streams is called before it returns; requests that were
+ * not answered are gone. Not from within on_request or on_close. */
 void lx_httpd_free(struct lx_httpd *httpd);
 unsigned lx_httpd_port(const struct lx_httpd *httpd);
 
 const char *lx_httpd_method(const struct lx_httpd_req *req);
-const char *lx_httpd_path(const struct lx_httpd_req *req); /* percent-decoded, without query */
+const char *lx_httpd_path(const struct lx_httpd_req *req); /* percent-decoded, without query;
+                                                            * %00 and broken escapes stay */
 const char *lx_httpd_raw_path(const struct lx_httpd_req *req); /* as sent, without query */
 const char *lx_httpd_query_string(const struct lx_httpd_req *req); /* "" if none */
 const char *lx_httpd_query(const struct lx_httpd_req *req, const char *name); /* NULL if absent */
 const char *lx_httpd_header(const struct lx_httpd_req *req, const char *name); /* NULL if absent */
 const char *lx_httpd_body(const struct lx_httpd_req *req, size_t *ret_len);
+
+/* Closes the connection without an answer, or in the middle of a stream; on_close is not called. */
+void lx_httpd_drop(struct lx_httpd_req *req);
 
 /* The whole answer at once; `data` is copied. `extra` is a NULL-terminated list of "Name: value",
  * or NULL. */
@@ -47,10 +54,12 @@ void lx_httpd_reply_with(struct lx_httpd_req *req, unsigned status, const char *
                          const void *data, size_t len);
 
 /* A chunked answer that grows. `on_close` (may be NULL) is called once when the client has gone
- * or the server is freed, not after lx_httpd_stream_end. */
+ * (deferred; also when it only shut down its sending side) or the server is freed, not after
+ * lx_httpd_stream_end; the request is freed after it. */
 void lx_httpd_stream_begin(struct lx_httpd_req *req, unsigned status, const char *const *extra,
                            void (*on_close)(void *arg), void *arg);
-/* Queues bytes (copied); LX_E_LIMIT when more than 64 MiB wait. */
+/* Queues bytes (copied); LX_E_LIMIT when more than 64 MiB would wait. Bytes for a client that has
+ * gone are dropped: on_close is on its way. */
 int lx_httpd_stream_write(struct lx_httpd_req *req, const void *data, size_t len,
                           struct lx_err *err);
 /* Bytes queued and not yet taken by the connection. */
