@@ -34,7 +34,7 @@ int lx_field_str(const json_t *object, const char *key, char **ret_text, struct 
 
 int lx_field_strv(const json_t *object, const char *key, char ***ret_strv, struct lx_err *err)
 {
-    json_t *array;
+    json_t *array = NULL;
     if (lx_field_array(object, key, &array, err) < 0)
         return -1;
     size_t n = json_array_size(array);

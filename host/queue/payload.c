@@ -134,7 +134,7 @@ static int read_file(const char *path, const json_t *value, int version, struct 
 
 static int read_files(const json_t *payload, struct lx_job *job, struct lx_err *err)
 {
-    json_t *files;
+    json_t *files = NULL;
     if (lx_field_object(payload, "files", &files, err) < 0)
         return -1;
     job->files = lx_alloc_array(json_object_size(files) + 1, sizeof(*job->files));
@@ -168,7 +168,7 @@ static int read_step(const json_t *value, struct lx_job_step *step, struct lx_er
 
 static int read_steps(const json_t *payload, struct lx_job *job, struct lx_err *err)
 {
-    json_t *steps, *cli_steps;
+    json_t *steps = NULL, *cli_steps = NULL;
     if (lx_field_array(payload, "dockerSteps", &steps, err) < 0 ||
         lx_field_array(payload, "cliSteps", &cli_steps, err) < 0)
         return -1;
@@ -185,7 +185,7 @@ static int read_steps(const json_t *payload, struct lx_job *job, struct lx_err *
 /* The values are secrets: an error names their position only. */
 static int read_secrets(const json_t *payload, struct lx_job *job, struct lx_err *err)
 {
-    json_t *values;
+    json_t *values = NULL;
     if (lx_field_object(payload, "redactedValues", &values, err) < 0)
         return -1;
     job->secrets = lx_alloc_array(json_object_size(values) + 1, sizeof(*job->secrets));
@@ -211,6 +211,8 @@ static int read_identity(const json_t *payload, const char *queue, struct lx_job
         return -1;
     if (job->id < 1)
         return lx_fail(err, LX_E_INVALID, "id: absent or not positive");
+    if (strpbrk(job->token, "\r\n"))
+        return lx_fail(err, LX_E_INVALID, "token: contains a line break");
     job->version = version == 2 ? 2 : 1;
     job->queue_in_payload = *job->queue != '\0';
     if (job->queue_in_payload) {
@@ -228,7 +230,7 @@ static int read_identity(const json_t *payload, const char *queue, struct lx_job
 static int read_job(const json_t *payload, const char *queue, struct lx_job *job,
                     struct lx_err *err)
 {
-    json_t *auth;
+    json_t *auth = NULL;
     if (read_identity(payload, queue, job, err) < 0 ||
         lx_field_str(payload, "repositoryName", &job->repository, err) < 0 ||
         lx_field_str(payload, "repositoryDirectory", &job->repository_dir, err) < 0 ||

@@ -95,9 +95,10 @@ struct lx_queue_call *lx_queue_ping(struct lx_queue *queue,
                                     void (*cb)(void *arg, const struct lx_err *err), void *arg);
 
 /* Dequeue: job NULL and err NULL: nothing there. Tried again only when the request cannot have
- * arrived or the server answered 429/5xx. The callback owns `job`. A payload that lx_job_parse
- * refuses is marked failed with the reason, if it has an id, before the callback gets the error
- * (LX_E_INVALID): the server would hand it out again and again. */
+ * arrived or the server answered 429/5xx. The callback owns `job`. The record of
+ * a payload that lx_job_parse refuses is marked failed with the reason, in the background, if its
+ * id can be read; the callback gets LX_E_INVALID. Without it the server would hand the job out
+ * again and again. */
 struct lx_queue_call *lx_queue_dequeue(struct lx_queue *queue,
                                        void (*cb)(void *arg, struct lx_job *job,
                                                   const struct lx_err *err),
