@@ -17,7 +17,7 @@ local function amount(settings, name)
   if not parsed then
     error(("setting %s: %s"):format(name, message), 0)
   end
-  return not quantity.is_zero(value) and value or nil
+  return (parsed.units ~= 0 or parsed.nanos ~= 0) and value or nil
 end
 
 --- The request, lowered to the limit: Kubernetes refuses a request above it.

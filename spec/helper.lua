@@ -21,11 +21,11 @@ local function record(_, line)
   lines[line] = true
 end
 
-local function is_only_closing(text)
-  return text:find("^%s*end[%s,;)]*$") or text:find("^%s*[})]+[,;]?%s*$")
+local function is_no_statement(text)
+  return text:find("^%s*end[%s,;)]*$") or text:find("^%s*[})]+[,;]?%s*$") or text:find("^%-%-")
 end
 
---- Lines of a file that hold instructions, those of a mere `end` aside.
+--- Lines of a file that hold instructions, those of a mere `end` or of a comment aside.
 local function executable_lines(path)
   local texts = {}
   for text in io.lines(path) do
@@ -35,7 +35,7 @@ local function executable_lines(path)
   local listing = assert(io.popen("luac5.4 -p -l -l " .. path))
   for row in listing:lines() do
     local number = tonumber(row:match("^%s*%d+%s+%[(%d+)%]"))
-    if number and number > 0 and texts[number] and not is_only_closing(texts[number]) then
+    if number and number > 0 and texts[number] and not is_no_statement(texts[number]) then
       lines[number] = true
     end
   end

@@ -47,6 +47,9 @@ end
 
 --- Doubles the decimal fraction 0.`fraction` so many times: whole part, and the fraction left.
 local function double_fraction(fraction, times)
+  if fraction == "" then
+    return 0, ""
+  end
   local digits = { fraction:byte(1, -1) }
   for i = 1, #digits do
     digits[i] = digits[i] - 48
@@ -65,13 +68,18 @@ end
 
 --- The first nine digits of a decimal fraction as billionths, rounded up.
 local function fraction_to_nanos(fraction)
+  if fraction == "" then
+    return 0
+  end
   local kept, rest = fraction:sub(1, 9), fraction:sub(10)
   local nanos = math.tointeger(tonumber(kept .. ("0"):rep(9 - #kept)))
   return rest:find("[1-9]") and nanos + 1 or nanos
 end
 
 local function decimal_magnitude(whole, fraction, exponent)
-  whole, fraction = shift(whole, fraction, exponent)
+  if exponent ~= 0 then
+    whole, fraction = shift(whole, fraction, exponent)
+  end
   return to_integer(whole), fraction_to_nanos(fraction)
 end
 
@@ -248,7 +256,7 @@ end
 ---@param b T
 ---@return T
 function M.min(a, b)
-  return M.compare(a, b) <= 0 and a or b
+  return a == b and a or M.compare(a, b) <= 0 and a or b
 end
 
 --- The larger of two quantities, as it was written.
