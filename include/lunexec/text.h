@@ -5,6 +5,7 @@
 #define LUNEXEC_TEXT_H
 
 #include "lunexec/buf.h"
+#include "lunexec/mem.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@ bool lx_ends_with(const char *text, const char *suffix);
 char **lx_split(const char *text, char sep);
 void lx_strv_free(char **strv);
 size_t lx_strv_len(char *const *strv); /* NULL counts 0 */
+LX_DEFINE_AUTO(strv, char **, lx_strv_free)
 
 /* Appends `text` as one POSIX shell word: '...' with ' written as '"'"'. */
 int lx_shell_quote(struct lx_buf *out, const char *text, size_t len, struct lx_err *err);
