@@ -21,6 +21,11 @@ local function seconds_to_live(settings)
   return settings.job_ttl_seconds or DAY
 end
 
+--- Seconds that the pod may be active; Kubernetes has no 0, here it means no limit.
+local function deadline(task)
+  return task.deadline_seconds ~= 0 and task.deadline_seconds or nil
+end
+
 local function pull_secrets(settings)
   local secrets = json.array()
   for _, name in ipairs(settings.image_pull_secrets or {}) do
@@ -91,7 +96,7 @@ local function pod(task, settings)
   local init, main = containers(task, settings)
   return {
     restartPolicy = "Never",
-    activeDeadlineSeconds = task.deadline_seconds,
+    activeDeadlineSeconds = deadline(task),
 
     nodeName = settings.node_name,
     nodeSelector = placement.node_selector(task, settings),

@@ -58,6 +58,12 @@ describe("scripts/template.lua", function()
     assert.is_nil(job_of({ keep_jobs = true }).spec.ttlSecondsAfterFinished)
   end)
 
+  it("passes the deadline on, 0 being none", function()
+    assert.equal(1200, pod.spec(job_of()).activeDeadlineSeconds)
+    assert.is_nil(pod.spec(job_of({}, { deadline_seconds = 0 })).activeDeadlineSeconds)
+    assert.is_nil(pod.spec(job_of({}, { deadline_seconds = json.null })).activeDeadlineSeconds)
+  end)
+
   it("never tries a Job again by itself and gives its pod no identity", function()
     local job = job_of()
     assert.equal(0, job.spec.backoffLimit)

@@ -28,7 +28,7 @@ describe("the environment of a policy", function()
       count = count + 1
     end
     assert.equal(#testing.FUNCTIONS + 4, count)
-    for _, name in ipairs({ "os", "io", "debug", "load", "coroutine", "xpcall", "getmetatable" }) do
+    for _, name in ipairs({ "os", "io", "debug", "load", "coroutine", "xpcall", "dofile" }) do
       assert.is_nil(testing.environment("scripts")[name])
     end
     assert.is_nil(testing.environment("scripts").string.dump)
@@ -67,6 +67,7 @@ describe("the environment of a policy", function()
     assert.is_function(require("lunexec.quantity").add)
     assert.equal(json, require("lunexec.json"))
     assert.is_function(require("cjson").encode)
+    assert.is_nil(require("cjson").encode_sparse_array)
     for _, name in ipairs({ "lunexec.testing", "../x", "os", "lunexec.absent", "a/b", "lfs" }) do
       assert.has_error(function() require(name) end)
     end
@@ -76,6 +77,13 @@ describe("the environment of a policy", function()
     local setmetatable = testing.environment("scripts").setmetatable
     assert.has_error(function() setmetatable({}, { __gc = print }) end, "a policy cannot set __gc")
     assert.equal(1, setmetatable({}, { __index = { a = 1 } }).a)
+  end)
+
+  it("shows metatables of tables only", function()
+    local getmetatable = testing.environment("scripts").getmetatable
+    local metatable = {}
+    assert.equal(metatable, getmetatable(setmetatable({}, metatable)))
+    assert.is_nil(getmetatable(""))
   end)
 
   it("says so when files require each other in a circle or cannot be read", function()

@@ -17,8 +17,9 @@ local LIBRARY = debug.getinfo(1, "S").source:match("^@(.*)testing%.lua$")
 
 --- The functions that a policy has; nothing else is defined.
 M.FUNCTIONS = {
-  "assert", "error", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget", "rawlen",
-  "require", "select", "setmetatable", "tonumber", "tostring", "type",
+  "_VERSION", "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal",
+  "rawget", "rawlen", "rawset", "require", "select", "setmetatable", "tonumber", "tostring",
+  "type",
 }
 
 --- The standard libraries that a policy has, and what there is of each.
@@ -41,6 +42,10 @@ local function guarded_setmetatable(table_, metatable)
     error("a policy cannot set __gc", 2)
   end
   return setmetatable(table_, metatable)
+end
+
+local function guarded_getmetatable(value)
+  return type(value) == "table" and getmetatable(value) or nil
 end
 
 local function pick(from, names)
@@ -68,8 +73,8 @@ local function make_require(dir, environment)
   return function(name)
     if loaded[name] ~= nil then
       return loaded[name]
-    elseif name == "cjson" then
-      return require "cjson"
+    elseif name == "cjson" or name == "cjson.safe" then
+      return pick(require(name), { "encode", "decode", "null" })
     elseif loading[name] then
       error(("%q requires itself"):format(name), 2)
     end
@@ -94,6 +99,7 @@ function M.environment(dir)
     environment[name] = pick(_G[name], members)
   end
   environment.setmetatable = guarded_setmetatable
+  environment.getmetatable = guarded_getmetatable
   environment.require = make_require(dir, environment)
   return environment
 end
