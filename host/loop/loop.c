@@ -1,0 +1,98 @@
+#include "lunexec/loop.h"
+
+#include "loop/priv.h"
+#include "lunexec/mem.h"
+
+/* Runs what was posted before this round; what these post waits for the next. */
+static void run_tasks(uv_idle_t *idle)
+{
+    struct lx_loop *loop = idle->data;
+    struct lx_list round;
+    lx_list_init(&round);
+    for (struct lx_list *item; (item = lx_list_shift(&loop->tasks));)
+        lx_list_push(&round, item);
+    for (struct lx_list *item; (item = lx_list_shift(&round));) {
+        struct lx_task *task = lx_container_of(item, struct lx_task, link);
+        task->fn(task->arg);
+    }
+    if (lx_list_empty(&loop->tasks))
+        uv_idle_stop(&loop->idle);
+}
+
+int lx_loop_new(struct lx_loop **ret_loop, struct lx_err *err)
+{
+    struct lx_loop *loop = lx_alloc(sizeof *loop);
+    int rc = uv_loop_init(&loop->uv);
+    if (rc < 0) {
+        free(loop);
+        return lx_fail(err, LX_E_IO, "cannot make an event loop: %s", uv_strerror(rc));
+    }
+    lx_list_init(&loop->tasks);
+    uv_idle_init(&loop->uv, &loop->idle);
+    loop->idle.data = loop;
+    *ret_loop = loop;
+    return 0;
+}
+
+void lx_loop_free(struct lx_loop *loop)
+{
+    if (!loop)
+        return;
+    uv_close((uv_handle_t *)&loop->idle, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    lx_assert(uv_loop_close(&loop->uv) == 0);
+    free(loop);
+}
+
+void lx_loop_run(struct lx_loop *loop)
+{
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void lx_loop_stop(struct lx_loop *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+static void on_limit(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+int lx_loop_run_until(struct lx_loop *loop, const bool *flag, uint64_t timeout_ms,
+                      struct lx_err *err)
+{
+    bool timed_out = false;
+    struct lx_timer *timer = lx_timer_new(loop, on_limit, &timed_out);
+    lx_timer_start(timer, timeout_ms, 0);
+    while (!*flag && !timed_out)
+        uv_run(&loop->uv, UV_RUN_ONCE);
+    lx_timer_free(timer);
+    return *flag ? 0 : lx_fail(err, LX_E_TIMEOUT, "nothing happened within %llu ms",
+                               (unsigned long long)timeout_ms);
+}
+
+struct uv_loop_s *lx_loop_uv(struct lx_loop *loop)
+{
+    return &loop->uv;
+}
+
+void lx_task_init(struct lx_task *task, void (*fn)(void *arg), void *arg)
+{
+    lx_list_init(&task->link);
+    task->fn = fn;
+    task->arg = arg;
+}
+
+void lx_task_post(struct lx_loop *loop, struct lx_task *task)
+{
+    if (!lx_list_empty(&task->link))
+        return;
+    lx_list_push(&loop->tasks, &task->link);
+    uv_idle_start(&loop->idle, run_tasks);
+}
+
+void lx_task_cancel(struct lx_task *task)
+{
+    lx_list_remove(&task->link);
+}
