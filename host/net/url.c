@@ -63,6 +63,10 @@ static char *parse_host(CURLU *handle)
 
 int lx_url_parse(const char *text, struct lx_url *ret_url, struct lx_err *err)
 {
+    /* curl takes one slash, or three, for two. */
+    const char *authority = strstr(text, "://");
+    if (!authority || authority[3] == '/')
+        return lx_fail(err, LX_E_INVALID, "not a URL: no scheme and host");
     __attribute__((cleanup(auto_curlu))) CURLU *handle = curl_url();
     if (!handle)
         return lx_fail(err, LX_E_IO, "out of memory");
