@@ -16,6 +16,18 @@ int lx_fail(struct lx_err *err, enum lx_code code, const char *fmt, ...)
     return -1;
 }
 
+/* Appends ": <text>" after the first `len` bytes, cut at the size. */
+static void append(struct lx_err *err, int len, const char *text)
+{
+    if (len < 0 || (size_t)len + 3 > sizeof err->text)
+        return;
+    char *at = err->text + len;
+    size_t room = sizeof err->text - (size_t)len - 3, n = strnlen(text, room);
+    memcpy(at, ": ", 2);
+    memmove(at + 2, text, n);
+    at[2 + n] = '\0';
+}
+
 int lx_wrap(struct lx_err *err, const char *fmt, ...)
 {
     if (err) {
@@ -25,8 +37,7 @@ int lx_wrap(struct lx_err *err, const char *fmt, ...)
         va_start(args, fmt);
         int len = vsnprintf(err->text, sizeof err->text, fmt, args);
         va_end(args);
-        if (len >= 0 && (size_t)len < sizeof err->text)
-            snprintf(err->text + len, sizeof err->text - (size_t)len, ": %s", old);
+        append(err, len, old);
     }
     return -1;
 }
@@ -38,8 +49,7 @@ int lx_fail_errno(struct lx_err *err, int number, const char *fmt, ...)
         va_start(args, fmt);
         int len = vsnprintf(err->text, sizeof err->text, fmt, args);
         va_end(args);
-        if (len >= 0 && (size_t)len < sizeof err->text)
-            snprintf(err->text + len, sizeof err->text - (size_t)len, ": %s", strerror(number));
+        append(err, len, strerror(number));
         err->code = LX_E_IO;
     }
     return -1;
