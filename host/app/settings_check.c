@@ -1,0 +1,129 @@
+#include "app/settings_check.h"
+
+#include "lunexec/parse.h"
+#include "lunexec/text.h"
+#include "lunexec/url.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static int problem(struct lx_buf *problems, const char *text)
+{
+    lx_buf_addf(problems, NULL, "%s\n", text);
+    return -1;
+}
+
+static int check_frontend(const struct lx_settings *s, struct lx_buf *problems)
+{
+    if (!s->frontend_url)
+        return problem(problems, "EXECUTOR_FRONTEND_URL is not set: the base URL of Sourcegraph is "
+                                 "required, for example http://sourcegraph-frontend:30080");
+    struct lx_url url = {0};
+    struct lx_err err;
+    if (lx_url_parse(s->frontend_url, &url, &err) < 0) {
+        lx_buf_addf(problems, NULL,
+                    "invalid EXECUTOR_FRONTEND_URL \"%s\": must be in the format scheme://host "
+                    "(and optionally :port): %s\n",
+                    s->frontend_url, err.text);
+        return -1;
+    }
+    int result = 0;
+    if (lx_streq(url.host, "host.docker.internal") && !s->add_host_gateway)
+        result = problem(problems, "EXECUTOR_DOCKER_ADD_HOST_GATEWAY must be true when the host of "
+                                   "EXECUTOR_FRONTEND_URL is host.docker.internal");
+    lx_url_done(&url);
+    return result;
+}
+
+static int check_queues(const struct lx_settings *s, struct lx_buf *problems)
+{
+    if (!s->queue_name && !s->queue_names)
+        return problem(problems, "neither EXECUTOR_QUEUE_NAME nor EXECUTOR_QUEUE_NAMES is set");
+    if (s->queue_name && s->queue_names)
+        return problem(problems, "both EXECUTOR_QUEUE_NAME and EXECUTOR_QUEUE_NAMES are set");
+    return 0;
+}
+
+static int check_terms(const char *name, const json_t *terms, struct lx_buf *problems)
+{
+    for (size_t i = 0; i < json_array_size(terms); i++) {
+        if (!*lx_json_str(json_array_get(terms, i), "topologyKey", "")) {
+            lx_buf_addf(problems, NULL, "invalid %s: item %zu must contain a topologyKey\n", name,
+                        i);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int lx_settings_check(struct lx_settings *s, struct lx_buf *problems)
+{
+    int result = check_frontend(s, problems);
+    if (!s->password)
+        result = problem(problems, "EXECUTOR_FRONTEND_PASSWORD is not set: the value of "
+                                   "executors.accessToken of the site configuration is required");
+    result |= check_queues(s, problems);
+    result |= check_terms("EXECUTOR_KUBERNETES_POD_AFFINITY", s->pod_affinity, problems);
+    result |= check_terms("EXECUTOR_KUBERNETES_POD_ANTI_AFFINITY", s->pod_anti_affinity, problems);
+    if (s->use_firecracker)
+        result = problem(problems, "invalid EXECUTOR_USE_FIRECRACKER \"true\": jobs run as "
+                                   "Kubernetes Jobs, without Firecracker");
+    if (!s->step_image)
+        s->step_image = lx_strdup(s->single_step_image);
+    return result < 0 ? -1 : 0;
+}
+
+static bool is_quantity_suffix(const char *text)
+{
+    static const char *const suffixes[] = {"",  "n", "u",  "m",  "k",  "M",  "G",  "T",
+                                           "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        if (lx_streq(text, suffixes[i]))
+            return true;
+    }
+    int64_t exponent;
+    return (*text == 'e' || *text == 'E') && text[1] && isdigit((unsigned char)text[strlen(text) - 1]) &&
+           lx_parse_i64(text + 1 + (text[1] == '+'), &exponent) == 0;
+}
+
+bool lx_is_quantity(const char *text)
+{
+    const char *p = text;
+    size_t digits = 0;
+    bool dot = false;
+    if (*p == '+' || *p == '-')
+        p++;
+    for (; isdigit((unsigned char)*p) || (*p == '.' && !dot); p++) {
+        dot = dot || *p == '.';
+        digits += *p != '.';
+    }
+    return digits > 0 && is_quantity_suffix(p);
+}
+
+int lx_parse_bytes(const char *text, int64_t *ret_bytes)
+{
+    static const struct {
+        const char *suffix;
+        int64_t factor;
+    } units[] = {
+        {"", 1},
+        {"k", 1000},
+        {"M", 1000000},
+        {"G", 1000000000},
+        {"T", 1000000000000},
+        {"Ki", 1 << 10},
+        {"Mi", 1 << 20},
+        {"Gi", 1 << 30},
+        {"Ti", INT64_C(1) << 40},
+    };
+    size_t digits = strspn(text, "0123456789");
+    lx_auto(str) char *number = lx_strndup(text, digits);
+    int64_t value;
+    if (lx_parse_i64(number, &value) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (lx_streq(text + digits, units[i].suffix))
+            return __builtin_mul_overflow(value, units[i].factor, ret_bytes) ? -1 : 0;
+    }
+    return -1;
+}

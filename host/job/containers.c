@@ -1,0 +1,135 @@
+#include "job/containers.h"
+
+#include "lunexec/podlog.h"
+#include "lunexec/text.h"
+
+struct follower {
+    struct lx_containers *owner;
+    struct lx_entry *entry;   /* NULL until the container started */
+    struct lx_podlog *podlog; /* NULL before, and after its end */
+    bool terminated;
+    int64_t exit_code; /* -1 until observed */
+};
+
+struct lx_containers {
+    struct lx_containers_opts opts;
+    struct follower *followers; /* as the workload's containers */
+    size_t n;
+};
+
+struct lx_containers *lx_containers_new(const struct lx_containers_opts *opts)
+{
+    struct lx_containers *containers = lx_alloc(sizeof *containers);
+    containers->opts = *opts;
+    containers->n = opts->workload->n_containers;
+    containers->followers = lx_alloc_array(containers->n, sizeof *containers->followers);
+    for (size_t i = 0; i < containers->n; i++) {
+        containers->followers[i].owner = containers;
+        containers->followers[i].exit_code = -1;
+    }
+    return containers;
+}
+
+void lx_containers_free(struct lx_containers *containers)
+{
+    if (!containers)
+        return;
+    for (size_t i = 0; i < containers->n; i++)
+        lx_podlog_free(containers->followers[i].podlog);
+    free(containers->followers);
+    free(containers);
+}
+
+static void on_data(void *arg, const char *data, size_t len)
+{
+    struct follower *follower = arg;
+    lx_entry_write(follower->entry, data, len);
+}
+
+static void on_end(void *arg, const struct lx_err *err)
+{
+    struct follower *follower = arg;
+    struct lx_containers *containers = follower->owner;
+    if (err) {
+        lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", err->text);
+        lx_entry_line(follower->entry, text);
+    }
+    lx_podlog_free(lx_take(follower->podlog));
+    lx_entry_finish(follower->entry, follower->exit_code);
+    containers->opts.on_log_end(containers->opts.arg, err);
+}
+
+static void start(struct lx_containers *containers, size_t i, const struct lx_pod *pod)
+{
+    const struct lx_workload_container *c = &containers->opts.workload->containers[i];
+    struct follower *follower = &containers->followers[i];
+    follower->entry = lx_entry_open(containers->opts.entries, c->key, c->argv);
+    struct lx_podlog_opts opts = {
+        .ns = containers->opts.executor->ns,
+        .pod = pod->name,
+        .container = c->name,
+        .on_data = on_data,
+        .on_end = on_end,
+        .arg = follower,
+    };
+    struct lx_err err;
+    if (lx_podlog_start(containers->opts.executor->kube, &opts, containers->opts.executor->log,
+                        &follower->podlog, &err) < 0)
+        on_end(follower, &err);
+}
+
+void lx_containers_update(struct lx_containers *containers, const struct lx_pod *pod)
+{
+    for (size_t i = 0; i < containers->n; i++) {
+        struct follower *follower = &containers->followers[i];
+        const char *name = containers->opts.workload->containers[i].name;
+        const struct lx_container *status = NULL;
+        for (size_t k = 0; k < pod->n_containers && !status; k++) {
+            if (lx_streq(pod->containers[k].name, name))
+                status = &pod->containers[k];
+        }
+        if (!status || status->state == LX_CONTAINER_WAITING)
+            continue;
+        /* Evicted before it ran: terminated, but there never was a log. */
+        if (!follower->entry && !*status->container_id && !*status->started_at)
+            continue;
+        if (!follower->entry)
+            start(containers, i, pod);
+        if (status->state == LX_CONTAINER_TERMINATED && !follower->terminated) {
+            follower->terminated = true;
+            follower->exit_code = status->exit_code;
+            if (follower->podlog)
+                lx_podlog_terminated(follower->podlog);
+        }
+    }
+}
+
+void lx_containers_ended(struct lx_containers *containers)
+{
+    for (size_t i = 0; i < containers->n; i++) {
+        struct follower *follower = &containers->followers[i];
+        if (follower->podlog && !follower->terminated) {
+            follower->terminated = true;
+            lx_podlog_terminated(follower->podlog);
+        }
+    }
+}
+
+bool lx_containers_idle(const struct lx_containers *containers)
+{
+    for (size_t i = 0; i < containers->n; i++) {
+        if (containers->followers[i].podlog)
+            return false;
+    }
+    return true;
+}
+
+void lx_containers_stop(struct lx_containers *containers)
+{
+    for (size_t i = 0; i < containers->n; i++) {
+        struct follower *follower = &containers->followers[i];
+        lx_podlog_free(lx_take(follower->podlog));
+        if (follower->entry)
+            lx_entry_finish(follower->entry, follower->exit_code);
+    }
+}

@@ -1,0 +1,40 @@
+/*
+ * The containers of a run as they are observed: each that has started gets a log entry and a log
+ * follower; each that has terminated gets its exit code once its log is complete.
+ */
+#ifndef LX_JOB_CONTAINERS_H
+#define LX_JOB_CONTAINERS_H
+
+#include "job/entries.h"
+#include "job/workload.h"
+#include "lunexec/watch.h"
+
+struct lx_containers;
+
+struct lx_containers_opts {
+    const struct lx_executor_opts *executor;
+    const struct lx_workload *workload;
+    struct lx_entries *entries;
+    /* Deferred: a log came to its end, or failed with err. */
+    void (*on_log_end)(void *arg, const struct lx_err *err);
+    void *arg;
+};
+
+struct lx_containers *lx_containers_new(const struct lx_containers_opts *opts);
+/* Stops following; entries stay as they are. */
+void lx_containers_free(struct lx_containers *containers);
+
+/* Opens entries, in order, for containers that have started, and ends logs of those that have
+ * terminated. */
+void lx_containers_update(struct lx_containers *containers, const struct lx_pod *pod);
+
+/* The pod has ended or is gone: what still is followed will get no further status. */
+void lx_containers_ended(struct lx_containers *containers);
+
+/* No log is being followed any more. */
+bool lx_containers_idle(const struct lx_containers *containers);
+
+/* Stops following and finishes the open entries with what is known of their exit codes. */
+void lx_containers_stop(struct lx_containers *containers);
+
+#endif

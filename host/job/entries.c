@@ -1,0 +1,335 @@
+#include "job/entries.h"
+
+#include "lunexec/clock.h"
+#include "lunexec/sink.h"
+#include "lunexec/text.h"
+
+#include <string.h>
+
+/* The whole output is sent again with each update, so a large entry is updated more rarely: on
+ * average no more than this many bytes a millisecond and entry. */
+#define UPDATE_BYTES_PER_MS 4096
+#define UPDATE_INTERVAL_MAX_MS 60000
+/* An update that is not the last is given up after this long; the next one carries more. */
+#define UPDATE_PATIENCE_MS 60000
+
+struct lx_entry {
+    struct lx_list link;
+    struct lx_entries *entries;
+    char *key;
+    char **command;
+    struct timespec start;
+    uint64_t start_ms;
+    struct lx_sink *sink;
+    int64_t id; /* 0 until added */
+    bool finished, failed, final_sent;
+    int64_t exit_code, duration_ms;
+
+    struct lx_queue_call *call; /* add or update in flight */
+    struct lx_out_source out;   /* what the call sends */
+    bool sending_final;
+    uint64_t sent_size, sent_ms;
+};
+
+struct lx_entries {
+    const struct lx_executor_opts *opts;
+    const struct lx_job *job;
+    const struct lx_mask *mask;
+    uint64_t deadline_ms;
+    struct lx_list list;
+    struct lx_timer *timer;
+    struct lx_task pump_task, done_task;
+    bool flushing, abandoned, has_error;
+    struct lx_err error;
+    void (*done)(void *arg);
+};
+
+static void pump(void *arg);
+
+static void remember(struct lx_entry *entry, const struct lx_err *err, const char *doing)
+{
+    struct lx_entries *entries = entry->entries;
+    lx_log(entries->opts->log, LX_LOG_WARN, "log entry failed", LX_STR("job", entries->job->uid),
+           LX_STR("key", entry->key), LX_STR("doing", doing), LX_ERR(err));
+    if (entries->has_error)
+        return;
+    entries->error = *err;
+    lx_wrap(&entries->error, "log entry %s: %s", entry->key, doing);
+    entries->has_error = true;
+}
+
+static void changed(struct lx_entries *entries)
+{
+    lx_task_post(entries->opts->loop, &entries->pump_task);
+}
+
+struct lx_entries *lx_entries_new(const struct lx_executor_opts *opts, const struct lx_job *job,
+                                  const struct lx_mask *mask, uint64_t deadline_ms)
+{
+    struct lx_entries *entries = lx_alloc(sizeof *entries);
+    entries->opts = opts;
+    entries->job = job;
+    entries->mask = mask;
+    entries->deadline_ms = deadline_ms;
+    lx_list_init(&entries->list);
+    entries->timer = lx_timer_new(opts->loop, pump, entries);
+    lx_task_init(&entries->pump_task, pump, entries);
+    return entries;
+}
+
+static void entry_free(struct lx_entry *entry)
+{
+    lx_queue_cancel(entry->call);
+    lx_sink_free(entry->sink);
+    lx_strv_free(entry->command);
+    free(entry->key);
+    free(entry);
+}
+
+void lx_entries_free(struct lx_entries *entries)
+{
+    if (!entries)
+        return;
+    lx_list_each(it, &entries->list)
+        entry_free(lx_container_of(it, struct lx_entry, link));
+    lx_task_cancel(&entries->pump_task);
+    if (entries->done)
+        lx_task_cancel(&entries->done_task);
+    lx_timer_free(entries->timer);
+    free(entries);
+}
+
+struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char *const *command)
+{
+    struct lx_entry *entry = lx_alloc(sizeof *entry);
+    entry->entries = entries;
+    entry->key = lx_strdup(key);
+    entry->start = lx_wall();
+    entry->start_ms = lx_now_ms();
+    if (command) {
+        size_t n = lx_strv_len(command);
+        entry->command = lx_alloc_array(n + 1, sizeof *entry->command);
+        for (size_t i = 0; i < n; i++)
+            entry->command[i] = lx_mask_strdup(entries->mask, command[i]);
+    }
+    struct lx_sink_opts opts = {
+        .mask = entries->mask,
+        .spool_dir = entries->opts->spool_dir,
+        .limit = (uint64_t)entries->opts->log_limit_step,
+        .memory_max = 0,
+    };
+    /* The server reads results from .post entries: those are kept whole (contract 8.4). */
+    if (lx_ends_with(key, ".post"))
+        opts.limit = 0;
+    struct lx_err err;
+    lx_list_push(&entries->list, &entry->link);
+    if (lx_sink_new(&opts, &entry->sink, &err) < 0)
+        remember(entry, &err, "opening the log");
+    changed(entries);
+    return entry;
+}
+
+static void note_write(struct lx_entry *entry, int result, const struct lx_err *err)
+{
+    if (result < 0)
+        remember(entry, err, "keeping the log");
+    changed(entry->entries);
+}
+
+void lx_entry_write(struct lx_entry *entry, const char *data, size_t len)
+{
+    struct lx_err err;
+    if (entry->sink && !entry->finished)
+        note_write(entry, lx_sink_write(entry->sink, data, len, &err), &err);
+}
+
+void lx_entry_line(struct lx_entry *entry, const char *text)
+{
+    struct lx_err err;
+    if (entry->sink && !entry->finished)
+        note_write(entry, lx_sink_line(entry->sink, text, &err), &err);
+}
+
+void lx_entry_raw(struct lx_entry *entry, const char *text)
+{
+    struct lx_err err;
+    if (entry->sink && !entry->finished)
+        note_write(entry, lx_sink_raw(entry->sink, text, &err), &err);
+}
+
+void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
+{
+    struct lx_err err;
+    if (entry->finished)
+        return;
+    if (entry->sink && lx_sink_close(entry->sink, &err) < 0)
+        remember(entry, &err, "keeping the log");
+    entry->finished = true;
+    entry->exit_code = exit_code;
+    entry->duration_ms = (int64_t)(lx_now_ms() - entry->start_ms);
+    changed(entry->entries);
+}
+
+bool lx_entry_finished(const struct lx_entry *entry)
+{
+    return entry->finished;
+}
+
+static struct lx_log_entry wire_entry(struct lx_entry *entry, bool with_output)
+{
+    if (with_output && entry->sink)
+        entry->out = lx_sink_source(entry->sink);
+    else
+        entry->out = (struct lx_out_source){0};
+    return (struct lx_log_entry){
+        .key = entry->key,
+        .command = (const char *const *)entry->command,
+        .start = entry->start,
+        .finished = with_output && entry->finished,
+        .exit_code = entry->exit_code,
+        .duration_ms = entry->duration_ms,
+        .out = &entry->out,
+    };
+}
+
+static void on_added(void *arg, int64_t id, const struct lx_err *err)
+{
+    struct lx_entry *entry = arg;
+    entry->call = NULL;
+    if (err) {
+        remember(entry, err, "adding it");
+        entry->failed = true;
+        if (err->code == LX_E_NOT_FOUND)
+            entry->entries->abandoned = true;
+    } else {
+        entry->id = id;
+    }
+    pump(entry->entries);
+}
+
+static void on_updated(void *arg, const struct lx_err *err)
+{
+    struct lx_entry *entry = arg;
+    entry->call = NULL;
+    entry->sent_ms = lx_now_ms();
+    if (!err) {
+        entry->sent_size = entry->out.len;
+        entry->final_sent = entry->sending_final;
+    } else if (entry->sending_final || err->code == LX_E_NOT_FOUND) {
+        remember(entry, err, "updating it");
+        entry->failed = true;
+        if (err->code == LX_E_NOT_FOUND)
+            entry->entries->abandoned = true;
+    } else {
+        lx_log(entry->entries->opts->log, LX_LOG_WARN, "log update failed, will be repeated",
+               LX_STR("job", entry->entries->job->uid), LX_STR("key", entry->key), LX_ERR(err));
+    }
+    pump(entry->entries);
+}
+
+static void send_update(struct lx_entry *entry, uint64_t now)
+{
+    struct lx_entries *entries = entry->entries;
+    struct lx_log_entry wire = wire_entry(entry, true);
+    uint64_t deadline = entries->deadline_ms;
+    entry->sending_final = entry->finished;
+    if (!entry->finished && deadline > now + UPDATE_PATIENCE_MS)
+        deadline = now + UPDATE_PATIENCE_MS;
+    entry->call = lx_queue_update_entry(entries->opts->queue, entries->job, entry->id, &wire,
+                                        deadline, on_updated, entry);
+}
+
+/* When the entry may be updated next; UINT64_MAX while there is nothing to say. */
+static uint64_t update_due(const struct lx_entry *entry)
+{
+    if (entry->id == 0 || entry->call || entry->failed || entry->final_sent)
+        return UINT64_MAX;
+    uint64_t size = entry->sink ? lx_sink_size(entry->sink) : 0;
+    if (entry->finished)
+        return 0;
+    if (size == entry->sent_size)
+        return UINT64_MAX;
+    if (entry->sent_ms == 0)
+        return 0;
+    uint64_t interval = (uint64_t)entry->entries->opts->log_update_interval_ms;
+    uint64_t by_size = size / UPDATE_BYTES_PER_MS;
+    if (by_size > interval)
+        interval = by_size > UPDATE_INTERVAL_MAX_MS ? UPDATE_INTERVAL_MAX_MS : by_size;
+    return entry->sent_ms + interval;
+}
+
+/* Adds the first entry that is not added yet, one at a time, so that they keep their order. */
+static void pump_add(struct lx_entries *entries)
+{
+    lx_list_each(it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (entry->id != 0 || entry->failed)
+            continue;
+        if (!entry->call) {
+            struct lx_log_entry wire = wire_entry(entry, false);
+            entry->call = lx_queue_add_entry(entries->opts->queue, entries->job, &wire,
+                                             entries->deadline_ms, on_added, entry);
+        }
+        return;
+    }
+}
+
+static bool delivered(const struct lx_entries *entries)
+{
+    if (entries->abandoned)
+        return true;
+    lx_list_each(it, &entries->list) {
+        const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (!entry->failed && !entry->final_sent)
+            return false;
+    }
+    return true;
+}
+
+static void pump(void *arg)
+{
+    struct lx_entries *entries = arg;
+    uint64_t now = lx_now_ms(), next = UINT64_MAX;
+    if (!entries->abandoned) {
+        pump_add(entries);
+        lx_list_each(it, &entries->list) {
+            struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+            uint64_t due = update_due(entry);
+            if (due <= now)
+                send_update(entry, now);
+            else if (due < next)
+                next = due;
+        }
+    }
+    lx_timer_stop(entries->timer);
+    if (next != UINT64_MAX)
+        lx_timer_start(entries->timer, next - now, 0);
+    if (entries->flushing && delivered(entries)) {
+        entries->flushing = false;
+        lx_task_post(entries->opts->loop, &entries->done_task);
+    }
+}
+
+void lx_entries_flush(struct lx_entries *entries, void (*done)(void *arg), void *arg)
+{
+    entries->flushing = true;
+    entries->done = done;
+    lx_task_init(&entries->done_task, done, arg);
+    changed(entries);
+}
+
+const struct lx_err *lx_entries_error(const struct lx_entries *entries)
+{
+    return entries->has_error ? &entries->error : NULL;
+}
+
+void lx_entries_abandon(struct lx_entries *entries)
+{
+    entries->abandoned = true;
+    lx_list_each(it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        lx_queue_cancel(entry->call);
+        entry->call = NULL;
+    }
+    changed(entries);
+}

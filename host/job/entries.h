@@ -1,0 +1,44 @@
+/*
+ * The log entries of one job on their way to the frontend (contract 1.7, 9): added one after
+ * another in order, updated with the complete output at bounded intervals, at most one update of
+ * an entry in flight, the last one always complete.
+ */
+#ifndef LX_JOB_ENTRIES_H
+#define LX_JOB_ENTRIES_H
+
+#include "lunexec/executor.h"
+#include "lunexec/mask.h"
+
+struct lx_entries;
+struct lx_entry;
+
+/* `job` and `mask` are borrowed. `deadline_ms` (monotonic) ends the patience with the frontend. */
+struct lx_entries *lx_entries_new(const struct lx_executor_opts *opts, const struct lx_job *job,
+                                  const struct lx_mask *mask, uint64_t deadline_ms);
+/* Cancels what is in flight. */
+void lx_entries_free(struct lx_entries *entries);
+
+/* Opens an entry, starting now. `command` is NULL-terminated and masked here; NULL for none. The
+ * entry lives as long as `entries`. */
+struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char *const *command);
+
+/* Output of a container; the executor's own lines ("stdout: " prefix); and text without a prefix. */
+void lx_entry_write(struct lx_entry *entry, const char *data, size_t len);
+void lx_entry_line(struct lx_entry *entry, const char *text);
+void lx_entry_raw(struct lx_entry *entry, const char *text);
+
+/* No more output. `exit_code` -1: it was never observed. Only the first call counts. */
+void lx_entry_finish(struct lx_entry *entry, int64_t exit_code);
+bool lx_entry_finished(const struct lx_entry *entry);
+
+/* Calls `done` once, deferred, when every entry is finished and delivered or has failed. All
+ * entries must be finished. */
+void lx_entries_flush(struct lx_entries *entries, void (*done)(void *arg), void *arg);
+
+/* The first failure to keep or deliver, NULL if there was none. */
+const struct lx_err *lx_entries_error(const struct lx_entries *entries);
+
+/* The frontend no longer knows the job: nothing further is sent, everything counts as delivered. */
+void lx_entries_abandon(struct lx_entries *entries);
+
+#endif

@@ -1,0 +1,101 @@
+#include "job/priv.h"
+
+#include "lunexec/plan.h"
+
+static void on_poll(void *arg)
+{
+    lx_intake_poll(arg);
+}
+
+static void on_max_active(void *arg)
+{
+    struct lx_executor *ex = arg;
+    lx_log(ex->opts.log, LX_LOG_INFO, "EXECUTOR_MAX_ACTIVE_TIME reached, draining");
+    lx_executor_drain(ex);
+}
+
+static void on_pod(void *arg, enum lx_pod_event event, const struct lx_pod *pod)
+{
+    struct lx_executor *ex = arg;
+    struct lx_run *run = lx_map_get(ex->by_job_name, pod->job_name);
+    if (run)
+        lx_run_pod(run, event, pod);
+}
+
+static void on_watch_health(void *arg, bool healthy, const struct lx_err *err)
+{
+    struct lx_executor *ex = arg;
+    if (healthy)
+        lx_log(ex->opts.log, LX_LOG_DEBUG, "watching pods");
+    else
+        lx_log(ex->opts.log, LX_LOG_ERROR, "watching pods fails, running jobs wait for it",
+               LX_ERR(err));
+}
+
+int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **ret_executor,
+                    struct lx_err *err)
+{
+    struct lx_executor *ex = lx_alloc(sizeof *ex);
+    ex->opts = *opts;
+    lx_rand_init(&ex->rand, 0);
+    lx_list_init(&ex->runs);
+    lx_limiter_init(&ex->limiter, (size_t)opts->max_jobs);
+    ex->by_job_name = lx_map_new((size_t)opts->max_jobs + 1, NULL);
+
+    char label[LX_EXECUTOR_LABEL_SIZE];
+    lx_executor_label(opts->executor_name, label);
+    lx_auto(str) char *selector =
+        lx_strf(LX_LABEL_MANAGED_BY "=" LX_LABEL_MANAGED_BY_VALUE "," LX_LABEL_EXECUTOR "=%s",
+                label);
+    struct lx_watch_opts watch = {
+        .ns = opts->ns,
+        .selector = selector,
+        .on_pod = on_pod,
+        .on_health = on_watch_health,
+        .arg = ex,
+    };
+    if (lx_watch_new(opts->kube, &watch, opts->log, &ex->watch, err) < 0) {
+        lx_map_free(ex->by_job_name);
+        free(ex);
+        return -1;
+    }
+    ex->metrics = lx_job_metrics_new(opts->metrics, opts->queue_label);
+    ex->poll_timer = lx_timer_new(opts->loop, on_poll, ex);
+    ex->active_timer = lx_timer_new(opts->loop, on_max_active, ex);
+    *ret_executor = ex;
+    return 0;
+}
+
+void lx_executor_free(struct lx_executor *ex)
+{
+    if (!ex)
+        return;
+    lx_heartbeat_stop(ex);
+    lx_queue_cancel(ex->dequeue);
+    lx_list_each(it, &ex->runs)
+        lx_run_free(lx_container_of(it, struct lx_run, link));
+    if (ex->idle_told)
+        lx_task_cancel(&ex->idle_task);
+    lx_watch_free(ex->watch);
+    lx_timer_free(ex->poll_timer);
+    lx_timer_free(ex->active_timer);
+    lx_job_metrics_free(ex->metrics);
+    lx_map_free(ex->by_job_name);
+    free(ex);
+}
+
+void lx_executor_start(struct lx_executor *ex)
+{
+    lx_heartbeat_start(ex);
+    if (ex->opts.max_active_ms > 0)
+        lx_timer_start(ex->active_timer, (uint64_t)ex->opts.max_active_ms, 0);
+    lx_intake_poll(ex);
+}
+
+size_t lx_executor_running(const struct lx_executor *ex)
+{
+    size_t n = 0;
+    lx_list_each(it, &ex->runs)
+        n++;
+    return n;
+}

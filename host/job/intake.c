@@ -1,0 +1,121 @@
+/*
+ * Intake: takes jobs from the queue while there is a free slot (contract 4).
+ */
+#include "job/priv.h"
+
+#include "lunexec/backoff.h"
+#include "lunexec/text.h"
+
+#define FAILURE_PAUSE_MAX_MS 30000
+
+static void told_idle(void *arg)
+{
+    struct lx_executor *ex = arg;
+    lx_heartbeat_stop(ex);
+    ex->opts.on_idle(ex->opts.arg);
+}
+
+static void check_idle(struct lx_executor *ex)
+{
+    if (!ex->draining || ex->dequeue || !lx_list_empty(&ex->runs) || ex->idle_told)
+        return;
+    ex->idle_told = true;
+    lx_task_init(&ex->idle_task, told_idle, ex);
+    lx_task_post(ex->opts.loop, &ex->idle_task);
+}
+
+static bool already_running(const struct lx_executor *ex, const char *uid)
+{
+    lx_list_each(it, &ex->runs) {
+        const struct lx_run *run = lx_container_of(it, struct lx_run, link);
+        if (lx_streq(run->job->uid, uid))
+            return true;
+    }
+    return false;
+}
+
+static void take(struct lx_executor *ex, struct lx_job *job)
+{
+    if (already_running(ex, job->uid)) {
+        lx_log(ex->opts.log, LX_LOG_ERROR, "job already exists", LX_STR("job", job->uid));
+        lx_job_free(job);
+        lx_limiter_give(&ex->limiter);
+        return;
+    }
+    ex->dequeued++;
+    lx_run_start(ex, job);
+    lx_job_metrics_running(ex->metrics, ex->limiter.used);
+    if (ex->opts.num_total_jobs > 0 && ex->dequeued >= ex->opts.num_total_jobs) {
+        lx_log(ex->opts.log, LX_LOG_INFO, "EXECUTOR_NUM_TOTAL_JOBS reached, draining",
+               LX_INT("jobs", ex->dequeued));
+        lx_executor_drain(ex);
+    }
+}
+
+static void on_dequeued(void *arg, struct lx_job *job, const struct lx_err *err)
+{
+    struct lx_executor *ex = arg;
+    ex->dequeue = NULL;
+    if (job) {
+        ex->dequeue_failures = 0;
+        take(ex, job);
+        lx_intake_poll(ex);
+        check_idle(ex);
+        return;
+    }
+    lx_limiter_give(&ex->limiter);
+    uint64_t pause = (uint64_t)ex->opts.poll_interval_ms;
+    if (err) {
+        struct lx_backoff backoff = {pause, FAILURE_PAUSE_MAX_MS, ex->dequeue_failures++};
+        if (ex->dequeue_failures > 3)
+            pause = lx_backoff_next(&backoff, &ex->rand);
+        lx_log(ex->opts.log, LX_LOG_WARN, "dequeue failed", LX_ERR(err));
+    } else {
+        ex->dequeue_failures = 0;
+    }
+    if (!ex->draining)
+        lx_timer_start(ex->poll_timer, pause, 0);
+    check_idle(ex);
+}
+
+void lx_intake_poll(struct lx_executor *ex)
+{
+    if (ex->draining || ex->dequeue || !lx_limiter_take(&ex->limiter))
+        return;
+    lx_timer_stop(ex->poll_timer);
+    ex->dequeue = lx_queue_dequeue(ex->opts.queue, on_dequeued, ex);
+}
+
+void lx_intake_done(struct lx_executor *ex)
+{
+    lx_limiter_give(&ex->limiter);
+    lx_job_metrics_running(ex->metrics, ex->limiter.used);
+    if (lx_list_empty(&ex->runs))
+        lx_watch_pause(ex->watch);
+    lx_intake_poll(ex);
+    check_idle(ex);
+}
+
+void lx_executor_drain(struct lx_executor *ex)
+{
+    if (ex->draining)
+        return;
+    ex->draining = true;
+    lx_timer_stop(ex->poll_timer);
+    lx_timer_stop(ex->active_timer);
+    check_idle(ex);
+}
+
+void lx_executor_stop(struct lx_executor *ex)
+{
+    lx_executor_drain(ex);
+    /* A job whose dequeue is underway is not taken: unheartbeated, it goes to somebody else. */
+    if (ex->dequeue) {
+        lx_queue_cancel(lx_take(ex->dequeue));
+        lx_limiter_give(&ex->limiter);
+    }
+    lx_list_each(it, &ex->runs)
+        lx_run_stop(lx_container_of(it, struct lx_run, link), LX_FAIL_STOPPED,
+                    "the executor was told to stop at once");
+    check_idle(ex);
+}

@@ -1,0 +1,75 @@
+#include "job/metrics.h"
+
+#include "lunexec/mem.h"
+
+struct lx_job_metrics {
+    const char *queue;
+    struct lx_metric *duration, *total, *errors, *handlers;
+    struct lx_metric *command_duration, *command_total, *command_errors;
+};
+
+static const char *const queue_op[] = {"queue", "op", NULL};
+static const char *const queue_only[] = {"queue", NULL};
+static const char *const op_only[] = {"op", NULL};
+static const double job_buckets[] = {30,   60,   150,  300,  450, 600,
+                                     900,  1200, 1800, 2700, 3600, 0};
+
+struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char *queue)
+{
+    static const struct lx_metric_def defs[] = {
+        {"src_executor_processor_duration_seconds", "Time a job took.", LX_HISTOGRAM, queue_op,
+         job_buckets},
+        {"src_executor_processor_total", "Jobs that ended well.", LX_COUNTER, queue_op, NULL},
+        {"src_executor_processor_errors_total", "Jobs that failed.", LX_COUNTER, queue_op, NULL},
+        {"src_executor_processor_handlers", "Jobs underway.", LX_GAUGE, queue_only, NULL},
+        {"src_apiworker_command_duration_seconds", "Time an operation took.", LX_HISTOGRAM, op_only,
+         NULL},
+        {"src_apiworker_command_total", "Operations that ended well.", LX_COUNTER, op_only, NULL},
+        {"src_apiworker_command_errors_total", "Operations that failed.", LX_COUNTER, op_only,
+         NULL},
+    };
+    struct lx_job_metrics *m = lx_alloc(sizeof *m);
+    m->queue = queue;
+    m->duration = lx_metric_add(metrics, &defs[0]);
+    m->total = lx_metric_add(metrics, &defs[1]);
+    m->errors = lx_metric_add(metrics, &defs[2]);
+    m->handlers = lx_metric_add(metrics, &defs[3]);
+    m->command_duration = lx_metric_add(metrics, &defs[4]);
+    m->command_total = lx_metric_add(metrics, &defs[5]);
+    m->command_errors = lx_metric_add(metrics, &defs[6]);
+    lx_job_metrics_running(m, 0);
+    return m;
+}
+
+void lx_job_metrics_free(struct lx_job_metrics *metrics)
+{
+    free(metrics);
+}
+
+void lx_job_metrics_handled(struct lx_job_metrics *m, bool ok, uint64_t ms)
+{
+    const char *const values[] = {m->queue, "Handle", NULL};
+    if (ok) {
+        lx_metric_observe(m->duration, (double)ms / 1000, values);
+        lx_metric_inc(m->total, 1, values);
+    } else {
+        lx_metric_inc(m->errors, 1, values);
+    }
+}
+
+void lx_job_metrics_running(struct lx_job_metrics *m, size_t n)
+{
+    const char *const values[] = {m->queue, NULL};
+    lx_metric_set(m->handlers, (double)n, values);
+}
+
+void lx_job_metrics_command(struct lx_job_metrics *m, const char *op, bool ok, uint64_t ms)
+{
+    const char *const values[] = {op, NULL};
+    if (ok) {
+        lx_metric_observe(m->command_duration, (double)ms / 1000, values);
+        lx_metric_inc(m->command_total, 1, values);
+    } else {
+        lx_metric_inc(m->command_errors, 1, values);
+    }
+}

@@ -1,0 +1,25 @@
+/*
+ * The job room's metrics, under the original's names (contract 10).
+ */
+#ifndef LX_JOB_METRICS_H
+#define LX_JOB_METRICS_H
+
+#include "lunexec/metrics.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lx_job_metrics;
+
+/* Adds the families to the registry. `queue` is the label value; both borrowed. */
+struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char *queue);
+void lx_job_metrics_free(struct lx_job_metrics *metrics);
+
+/* A job ended after `ms`: duration and count on success, the error count otherwise. */
+void lx_job_metrics_handled(struct lx_job_metrics *metrics, bool ok, uint64_t ms);
+/* Jobs underway now. */
+void lx_job_metrics_running(struct lx_job_metrics *metrics, size_t n);
+/* An operation on the cluster: "kubernetes.job.create", "kubernetes.pod.wait", ... */
+void lx_job_metrics_command(struct lx_job_metrics *metrics, const char *op, bool ok, uint64_t ms);
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * What the files of the job room share: the executor, a running job, its states.
+ */
+#ifndef LX_JOB_PRIV_H
+#define LX_JOB_PRIV_H
+
+#include "job/containers.h"
+#include "job/entries.h"
+#include "job/failure.h"
+#include "job/metrics.h"
+#include "job/workload.h"
+#include "lunexec/executor.h"
+#include "lunexec/limiter.h"
+#include "lunexec/map.h"
+#include "lunexec/mask.h"
+#include "lunexec/rand.h"
+#include "lunexec/watch.h"
+
+/* ---- A running job ---- */
+
+enum lx_state_id {
+    LX_STATE_QUEUED,
+    LX_STATE_FETCHING,
+    LX_STATE_PLANNING,
+    LX_STATE_PARKED,
+    LX_STATE_CREATING,
+    LX_STATE_PENDING,
+    LX_STATE_RUNNING,
+    LX_STATE_DRAINING_LOGS,
+    LX_STATE_CLEANING,
+    LX_STATE_FLUSHING,
+    LX_STATE_REPORTING,
+    LX_STATE_GONE,
+    LX_STATE_COUNT,
+};
+
+enum lx_run_event {
+    LX_EVENT_STOP,     /* run->failure says why; get to the end without waiting for the pod */
+    LX_EVENT_TIMEOUT,  /* the state's own timeout passed */
+    LX_EVENT_LOG_END,  /* a container's log came to its end */
+};
+
+struct lx_run;
+
+/* A state: const, in the table of run.c. A state acts in `enter` and in callbacks that it starts;
+ * it leaves only through lx_run_go, to one of its successors. */
+struct lx_state {
+    const char *name;
+    uint64_t timeout_ms; /* 0: none but the job's own deadline */
+    void (*enter)(struct lx_run *run);
+    void (*on_event)(struct lx_run *run, enum lx_run_event event);
+    unsigned successors; /* bits of enum lx_state_id */
+};
+
+/* An object that is being deleted. */
+struct lx_cleaning {
+    enum lx_kube_kind kind;
+    const char *what, *name;
+};
+
+struct lx_run {
+    struct lx_list link; /* in executor->runs */
+    struct lx_executor *ex;
+    struct lx_job *job;
+    const struct lx_state *state;
+    enum lx_state_id state_id;
+    uint64_t started_ms;
+
+    struct lx_task enter_task;
+    struct lx_timer *state_timer; /* the state's timeout */
+    struct lx_timer *deadline;    /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
+    struct lx_timer *wait;        /* a pause inside a state */
+
+    struct lx_failure failure; /* kind NONE: succeeded so far */
+    struct lx_mask *mask;
+    struct lx_entries *entries;
+    struct lx_workload *workload;
+    json_t *manifest;          /* the plan, checked and completed */
+    char *job_uid;             /* UID of the Job we created; NULL before */
+    bool secret_made, claim_made, job_made; /* exist, or may exist, in the cluster */
+    struct lx_containers *containers;
+
+    /* The one call underway, cancelled when the state is left. */
+    struct lx_queue_call *queue_call;
+    struct lx_policy_call *policy_call;
+    struct lx_kube_call *kube_call;
+    size_t file_index;   /* FETCHING */
+    unsigned attempts;   /* CREATING: tries at the current object */
+    uint64_t call_ms;    /* when the operation underway began, for metrics */
+    struct lx_cleaning cleaning;
+    struct lx_entry *teardown;
+    int64_t teardown_code;
+};
+
+/* Takes over `job`, starts at QUEUED. */
+struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job);
+void lx_run_free(struct lx_run *run);
+
+/* Leaves the state for one of its successors; enters it from the deferred queue. */
+void lx_run_go(struct lx_run *run, enum lx_state_id next);
+
+/* Records why (the first reason stands) and goes on to clean up. For use inside a state. */
+void lx_run_fail(struct lx_run *run, enum lx_failure_kind kind, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* From outside: cancel, lost, deadline, stop. */
+void lx_run_stop(struct lx_run *run, enum lx_failure_kind kind, const char *message);
+
+/* The watch saw the run's pod. */
+void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod *pod);
+
+/* The run's record is still ours to heartbeat. */
+bool lx_run_alive(const struct lx_run *run);
+
+/* The states' functions, one file a stage. */
+void lx_state_queued(struct lx_run *run);
+void lx_state_fetching(struct lx_run *run);
+void lx_state_planning(struct lx_run *run);
+void lx_state_parked(struct lx_run *run);
+void lx_state_creating(struct lx_run *run);
+void lx_state_pending(struct lx_run *run);
+void lx_state_running(struct lx_run *run);
+void lx_state_draining(struct lx_run *run);
+void lx_state_cleaning(struct lx_run *run);
+void lx_state_flushing(struct lx_run *run);
+void lx_state_reporting(struct lx_run *run);
+void lx_state_gone(struct lx_run *run);
+
+void lx_event_before_pod(struct lx_run *run, enum lx_run_event event);
+void lx_event_with_pod(struct lx_run *run, enum lx_run_event event);
+void lx_event_draining(struct lx_run *run, enum lx_run_event event);
+void lx_event_ending(struct lx_run *run, enum lx_run_event event);
+
+/* Judges the pod record and goes on when it has ended. */
+void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted);
+
+/* What the plan check and completion need to know of a run. The containers array is freed by the
+ * caller. */
+struct lx_plan_spec lx_run_plan_spec(const struct lx_run *run,
+                                     struct lx_plan_container **ret_containers);
+
+/* ---- The executor ---- */
+
+struct lx_executor {
+    struct lx_executor_opts opts;
+    struct lx_rand rand;
+    struct lx_watch *watch;
+    struct lx_job_metrics *metrics;
+    struct lx_list runs;
+    struct lx_map *by_job_name; /* Kubernetes Job name -> struct lx_run */
+    struct lx_limiter limiter;
+
+    /* intake */
+    struct lx_timer *poll_timer, *active_timer;
+    struct lx_queue_call *dequeue;
+    int64_t dequeued;
+    unsigned dequeue_failures;
+    bool draining, idle_told;
+    struct lx_task idle_task;
+
+    /* heartbeat */
+    struct lx_timer *beat_timer;
+    struct lx_queue_call *beat;
+    char **beat_uids; /* what the beat in flight claimed */
+};
+
+/* intake.c: asks for a job when there is a slot and none is being asked for. */
+void lx_intake_poll(struct lx_executor *ex);
+/* A run reached its end and was freed. */
+void lx_intake_done(struct lx_executor *ex);
+
+/* heartbeat.c */
+void lx_heartbeat_start(struct lx_executor *ex);
+void lx_heartbeat_stop(struct lx_executor *ex);
+
+#endif

@@ -1,0 +1,194 @@
+#include "job/priv.h"
+
+#include "lunexec/clock.h"
+#include "lunexec/parse.h"
+#include "lunexec/text.h"
+
+#include <stdio.h>
+
+#define BIT(state) (1u << (state))
+
+/* Log entries are delivered with patience until the job's own deadline, and this much longer. */
+#define ENTRY_GRACE_MS 60000
+
+LX_DEFINE_AUTO(secrets, struct lx_secret *, free)
+
+/* The way of a job; docs/architecture.md shows it as a picture. CLEANING is where every way that
+ * fails leads, since objects may exist and the record has to be marked. */
+static const struct lx_state states[LX_STATE_COUNT] = {
+    [LX_STATE_QUEUED] = {"QUEUED", 0, lx_state_queued, lx_event_before_pod,
+                         BIT(LX_STATE_FETCHING) | BIT(LX_STATE_CLEANING)},
+    [LX_STATE_FETCHING] = {"FETCHING", 0, lx_state_fetching, lx_event_before_pod,
+                           BIT(LX_STATE_PLANNING) | BIT(LX_STATE_CLEANING)},
+    [LX_STATE_PLANNING] = {"PLANNING", 60000, lx_state_planning, lx_event_before_pod,
+                           BIT(LX_STATE_PARKED) | BIT(LX_STATE_CLEANING)},
+    [LX_STATE_PARKED] = {"PARKED", 0, lx_state_parked, lx_event_before_pod,
+                         BIT(LX_STATE_CREATING) | BIT(LX_STATE_CLEANING)},
+    [LX_STATE_CREATING] = {"CREATING", 0, lx_state_creating, lx_event_before_pod,
+                           BIT(LX_STATE_PENDING) | BIT(LX_STATE_CLEANING)},
+    [LX_STATE_PENDING] = {"PENDING", 0, lx_state_pending, lx_event_with_pod,
+                          BIT(LX_STATE_RUNNING) | BIT(LX_STATE_DRAINING_LOGS) |
+                              BIT(LX_STATE_CLEANING)},
+    [LX_STATE_RUNNING] = {"RUNNING", 0, lx_state_running, lx_event_with_pod,
+                          BIT(LX_STATE_DRAINING_LOGS) | BIT(LX_STATE_CLEANING)},
+    [LX_STATE_DRAINING_LOGS] = {"DRAINING_LOGS", 0, lx_state_draining, lx_event_draining,
+                                BIT(LX_STATE_CLEANING)},
+    [LX_STATE_CLEANING] = {"CLEANING", 0, lx_state_cleaning, lx_event_ending,
+                           BIT(LX_STATE_FLUSHING)},
+    [LX_STATE_FLUSHING] = {"FLUSHING", 0, lx_state_flushing, lx_event_ending,
+                           BIT(LX_STATE_REPORTING)},
+    [LX_STATE_REPORTING] = {"REPORTING", 0, lx_state_reporting, lx_event_ending,
+                            BIT(LX_STATE_GONE)},
+    [LX_STATE_GONE] = {"GONE", 0, lx_state_gone, lx_event_ending, 0},
+};
+
+static void enter(void *arg)
+{
+    struct lx_run *run = arg;
+    run->state->enter(run);
+}
+
+static void on_state_timeout(void *arg)
+{
+    struct lx_run *run = arg;
+    run->state->on_event(run, LX_EVENT_TIMEOUT);
+}
+
+static void on_deadline(void *arg)
+{
+    struct lx_run *run = arg;
+    char limit[LX_DURATION_SIZE];
+    lx_format_duration(run->ex->opts.max_runtime_ms, limit);
+    lx_auto(str) char *text = lx_strf("job exceeded maximum execution time of %s", limit);
+    lx_run_stop(run, LX_FAIL_RUNTIME, text);
+}
+
+static void cancel_calls(struct lx_run *run)
+{
+    lx_queue_cancel(lx_take(run->queue_call));
+    lx_policy_cancel(lx_take(run->policy_call));
+    lx_kube_cancel(lx_take(run->kube_call));
+    lx_timer_stop(run->wait);
+}
+
+static void set_state(struct lx_run *run, enum lx_state_id id)
+{
+    run->state_id = id;
+    run->state = &states[id];
+    lx_log(run->ex->opts.log, LX_LOG_DEBUG, "job state", LX_STR("job", run->job->uid),
+           LX_STR("queue", run->job->queue), LX_STR("state", run->state->name));
+    if (run->state->timeout_ms)
+        lx_timer_start(run->state_timer, run->state->timeout_ms, 0);
+    lx_task_post(run->ex->opts.loop, &run->enter_task);
+}
+
+/* The job's own replacements win over ours where values are equal (contract 4). */
+static void make_mask(struct lx_run *run)
+{
+    const struct lx_job *job = run->job;
+    size_t n = 0;
+    lx_auto(secrets) struct lx_secret *secrets = lx_alloc_array(job->n_secrets + 2, sizeof *secrets);
+    for (; n < job->n_secrets; n++)
+        secrets[n] = (struct lx_secret){job->secrets[n].value, job->secrets[n].replacement};
+    secrets[n++] = (struct lx_secret){run->ex->opts.password, "SECRET_REMOVED"};
+    secrets[n++] = (struct lx_secret){job->token, "SECRET_REMOVED"};
+
+    struct lx_err err;
+    size_t ignored = 0;
+    if (lx_mask_new(secrets, n, &run->mask, &ignored, &err) < 0) {
+        lx_failure_set(&run->failure, LX_FAIL_INPUT, "redacted values of the job: %s", err.text);
+        lx_assert(lx_mask_new(secrets + job->n_secrets, 2, &run->mask, NULL, &err) == 0);
+    }
+    if (ignored > 0)
+        lx_log(run->ex->opts.log, LX_LOG_WARN, "redacted values that are too short are not masked",
+               LX_STR("job", job->uid), LX_INT("values", ignored));
+}
+
+struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job)
+{
+    struct lx_run *run = lx_alloc(sizeof *run);
+    run->ex = ex;
+    run->job = job;
+    run->started_ms = lx_now_ms();
+    run->state_timer = lx_timer_new(ex->opts.loop, on_state_timeout, run);
+    run->deadline = lx_timer_new(ex->opts.loop, on_deadline, run);
+    run->wait = lx_timer_new(ex->opts.loop, enter, run);
+    lx_task_init(&run->enter_task, enter, run);
+    make_mask(run);
+    uint64_t patience = run->started_ms + (uint64_t)ex->opts.max_runtime_ms + ENTRY_GRACE_MS;
+    run->entries = lx_entries_new(&ex->opts, job, run->mask, patience);
+    lx_list_push(&ex->runs, &run->link);
+    if (ex->opts.max_runtime_ms > 0)
+        lx_timer_start(run->deadline, (uint64_t)ex->opts.max_runtime_ms, 0);
+    set_state(run, LX_STATE_QUEUED);
+    return run;
+}
+
+void lx_run_free(struct lx_run *run)
+{
+    if (!run)
+        return;
+    lx_list_remove(&run->link);
+    lx_task_cancel(&run->enter_task);
+    cancel_calls(run);
+    lx_timer_free(run->state_timer);
+    lx_timer_free(run->deadline);
+    lx_timer_free(run->wait);
+    if (run->workload && lx_map_get(run->ex->by_job_name, run->workload->job_name) == run)
+        lx_map_remove(run->ex->by_job_name, run->workload->job_name);
+    lx_containers_free(run->containers);
+    lx_entries_free(run->entries);
+    lx_workload_free(run->workload);
+    lx_failure_done(&run->failure);
+    lx_mask_free(run->mask);
+    json_decref(run->manifest);
+    free(run->job_uid);
+    lx_job_free(run->job);
+    free(run);
+}
+
+void lx_run_go(struct lx_run *run, enum lx_state_id next)
+{
+    lx_assert(run->state->successors & BIT(next));
+    lx_timer_stop(run->state_timer);
+    cancel_calls(run);
+    set_state(run, next);
+}
+
+void lx_run_fail(struct lx_run *run, enum lx_failure_kind kind, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *message = NULL;
+    if (vasprintf(&message, fmt, args) < 0)
+        message = lx_strdup(fmt);
+    va_end(args);
+    lx_failure_set(&run->failure, kind, "%s", message);
+    free(message);
+    lx_run_go(run, LX_STATE_CLEANING);
+}
+
+void lx_run_stop(struct lx_run *run, enum lx_failure_kind kind, const char *message)
+{
+    lx_failure_set(&run->failure, kind, "%s", message);
+    if (kind == LX_FAIL_LOST)
+        lx_entries_abandon(run->entries);
+    run->state->on_event(run, LX_EVENT_STOP);
+}
+
+bool lx_run_alive(const struct lx_run *run)
+{
+    return run->state_id != LX_STATE_GONE;
+}
+
+void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod *pod)
+{
+    if (!run->job_uid || !lx_streq(pod->owner_uid, run->job_uid))
+        return;
+    if (run->state_id == LX_STATE_PENDING || run->state_id == LX_STATE_RUNNING ||
+        run->state_id == LX_STATE_DRAINING_LOGS) {
+        lx_containers_update(run->containers, pod);
+        if (run->state_id != LX_STATE_DRAINING_LOGS)
+            lx_run_judge(run, pod, event == LX_POD_DELETED);
+    }
+}

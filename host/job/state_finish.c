@@ -1,0 +1,156 @@
+/*
+ * The end that every job reaches: CLEANING, FLUSHING, REPORTING, GONE. Logs first, since marking
+ * ends the job token (contract 1.2).
+ */
+#include "job/priv.h"
+
+#include "lunexec/clock.h"
+#include "lunexec/text.h"
+
+/* Patience with the API server when deleting, and with the frontend when marking. */
+#define DELETE_PATIENCE_MS 60000
+#define MARK_PATIENCE_MS 300000
+#define LOST_PATIENCE_MS 5000
+
+void lx_event_ending(struct lx_run *run, enum lx_run_event event)
+{
+    (void)run;
+    (void)event;
+}
+
+/* A failure before any container ran has no log of its own: it is shown where users look first. */
+static void explain(struct lx_run *run)
+{
+    if (run->failure.kind == LX_FAIL_NONE || run->containers)
+        return;
+    struct lx_entry *entry = lx_entry_open(run->entries, "setup.workspace", NULL);
+    lx_auto(strv) char **lines = lx_split(run->failure.message, '\n');
+    for (char **line = lines; *line; line++)
+        lx_entry_line(entry, *line);
+    lx_entry_finish(entry, 1);
+}
+
+static void clean_next(struct lx_run *run);
+
+static void on_deleted(void *arg, const struct lx_kube_result *result)
+{
+    struct lx_run *run = arg;
+    run->kube_call = NULL;
+    bool ok = result->ok || result->err.code == LX_E_NOT_FOUND;
+    if (run->cleaning.kind == LX_KUBE_JOB)
+        lx_job_metrics_command(run->ex->metrics, "kubernetes.job.delete", ok,
+                               lx_now_ms() - run->call_ms);
+    if (!ok) {
+        lx_auto(str) char *text =
+            lx_strf("Failed to delete %s %s", run->cleaning.what, run->cleaning.name);
+        lx_entry_raw(run->teardown, text);
+        run->teardown_code = 1;
+        lx_log(run->ex->opts.log, LX_LOG_WARN, text, LX_STR("job", run->job->uid),
+               LX_ERR(&result->err));
+    }
+    clean_next(run);
+}
+
+/* Picks what may exist and was not deleted yet: the Job first, so that its pod stops. */
+static bool next_leftover(struct lx_run *run)
+{
+    const struct lx_workload *w = run->workload;
+    if (run->job_made) {
+        run->job_made = false;
+        run->cleaning = (struct lx_cleaning){LX_KUBE_JOB, "job", w->job_name};
+    } else if (run->secret_made) {
+        run->secret_made = false;
+        run->cleaning = (struct lx_cleaning){LX_KUBE_SECRET, "job secret", w->secret_name};
+    } else if (run->claim_made) {
+        run->claim_made = false;
+        run->cleaning = (struct lx_cleaning){LX_KUBE_PVC, "job volume", w->volume_name};
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void clean_next(struct lx_run *run)
+{
+    static const struct lx_kube_delete_opts opts = {.grace_seconds = -1};
+    if (next_leftover(run)) {
+        run->call_ms = lx_now_ms();
+        run->kube_call = lx_kube_delete(run->ex->opts.kube, run->cleaning.kind, run->ex->opts.ns,
+                                        run->cleaning.name, &opts,
+                                        lx_now_ms() + DELETE_PATIENCE_MS, on_deleted, run);
+        return;
+    }
+    lx_entry_finish(run->teardown, run->teardown_code);
+    lx_entry_finish(lx_entry_open(run->entries, "teardown.fs", NULL), 0);
+    lx_run_go(run, LX_STATE_FLUSHING);
+}
+
+void lx_state_cleaning(struct lx_run *run)
+{
+    lx_timer_stop(run->deadline);
+    if (run->containers)
+        lx_containers_stop(run->containers);
+    explain(run);
+    if (run->ex->opts.keep_jobs) {
+        lx_entry_finish(lx_entry_open(run->entries, "teardown.fs", NULL), 0);
+        lx_run_go(run, LX_STATE_FLUSHING);
+        return;
+    }
+    run->teardown = lx_entry_open(run->entries, "teardown.kubernetes.job", NULL);
+    clean_next(run);
+}
+
+static void on_flushed(void *arg)
+{
+    struct lx_run *run = arg;
+    const struct lx_err *err = lx_entries_error(run->entries);
+    if (err)
+        lx_failure_set(&run->failure, LX_FAIL_LOGS, "%s", err->text);
+    lx_run_go(run, LX_STATE_REPORTING);
+}
+
+void lx_state_flushing(struct lx_run *run)
+{
+    lx_entries_flush(run->entries, on_flushed, run);
+}
+
+static void on_marked(void *arg, const struct lx_err *err)
+{
+    struct lx_run *run = arg;
+    run->queue_call = NULL;
+    if (err)
+        lx_log(run->ex->opts.log, LX_LOG_WARN, "failed to mark the job", LX_STR("job", run->job->uid),
+               LX_ERR(err));
+    lx_run_go(run, LX_STATE_GONE);
+}
+
+void lx_state_reporting(struct lx_run *run)
+{
+    /* Not marked, the record is given to another executor after its stall age (contract 1.1). */
+    if (run->failure.kind == LX_FAIL_STOPPED) {
+        lx_run_go(run, LX_STATE_GONE);
+        return;
+    }
+    uint64_t patience = run->failure.kind == LX_FAIL_LOST ? LOST_PATIENCE_MS : MARK_PATIENCE_MS;
+    lx_auto(str) char *message =
+        run->failure.message ? lx_mask_strdup(run->mask, run->failure.message) : NULL;
+    run->queue_call =
+        lx_queue_mark(run->ex->opts.queue, run->job, lx_failure_mark(run->failure.kind), message,
+                      lx_now_ms() + patience, on_marked, run);
+}
+
+void lx_state_gone(struct lx_run *run)
+{
+    struct lx_executor *ex = run->ex;
+    uint64_t took = lx_now_ms() - run->started_ms;
+    bool ok = run->failure.kind == LX_FAIL_NONE;
+    lx_auto(str) char *message =
+        run->failure.message ? lx_mask_strdup(run->mask, run->failure.message) : NULL;
+    lx_log(ex->opts.log, ok ? LX_LOG_INFO : LX_LOG_WARN, ok ? "job completed" : "job failed",
+           LX_STR("job", run->job->uid), LX_STR("queue", run->job->queue),
+           LX_STR("failure", ok ? NULL : lx_failure_name(run->failure.kind)),
+           LX_STR("error", message), LX_INT("ms", took));
+    lx_job_metrics_handled(ex->metrics, ok, took);
+    lx_run_free(run);
+    lx_intake_done(ex);
+}

@@ -1,0 +1,180 @@
+/*
+ * From the queue to a plan: QUEUED, FETCHING, PLANNING, PARKED.
+ */
+#include "job/priv.h"
+
+#include "job/task.h"
+#include "lunexec/clock.h"
+#include "lunexec/plan.h"
+
+#include <string.h>
+
+/* A workspace file that is fetched whole into memory. */
+#define FILE_MAX ((size_t)64 * 1024 * 1024)
+
+void lx_event_before_pod(struct lx_run *run, enum lx_run_event event)
+{
+    if (event == LX_EVENT_TIMEOUT)
+        lx_failure_set(&run->failure, LX_FAIL_POLICY, "the policy did not answer in time");
+    lx_run_go(run, LX_STATE_CLEANING);
+}
+
+void lx_state_queued(struct lx_run *run)
+{
+    lx_log(run->ex->opts.log, LX_LOG_INFO, "job started", LX_STR("job", run->job->uid),
+           LX_STR("queue", run->job->queue), LX_STR("repository", run->job->repository),
+           LX_INT("steps", run->job->n_steps));
+    if (run->failure.kind != LX_FAIL_NONE) {
+        lx_run_go(run, LX_STATE_CLEANING);
+        return;
+    }
+    if (run->job->n_cli_steps > 0) {
+        lx_run_fail(run, LX_FAIL_INPUT,
+                    "the job has src-cli steps, which this executor cannot run: switch on native "
+                    "execution of server-side batch changes in Sourcegraph");
+        return;
+    }
+    lx_run_go(run, LX_STATE_FETCHING);
+}
+
+static void on_file(void *arg, const char *data, size_t len, const struct lx_err *err)
+{
+    struct lx_run *run = arg;
+    struct lx_job_file *file = &run->job->files[run->file_index];
+    run->queue_call = NULL;
+    if (err) {
+        lx_run_fail(run, LX_FAIL_FILES, "fetching workspace file %s: %s", file->path, err->text);
+        return;
+    }
+    file->content = lx_alloc(len + 1);
+    memcpy(file->content, data, len);
+    file->content_len = len;
+    lx_state_fetching(run);
+}
+
+/* One bucket file after another (contract 1.9). */
+void lx_state_fetching(struct lx_run *run)
+{
+    struct lx_job *job = run->job;
+    for (; run->file_index < job->n_files; run->file_index++) {
+        struct lx_job_file *file = &job->files[run->file_index];
+        if (file->content)
+            continue;
+        run->queue_call = lx_queue_file(run->ex->opts.queue, job, file->bucket, file->key, FILE_MAX,
+                                        0, on_file, run);
+        return;
+    }
+    lx_run_go(run, LX_STATE_PLANNING);
+}
+
+struct lx_plan_spec lx_run_plan_spec(const struct lx_run *run,
+                                     struct lx_plan_container **ret_containers)
+{
+    const struct lx_executor_opts *opts = &run->ex->opts;
+    const struct lx_workload *workload = run->workload;
+    struct lx_plan_container *containers =
+        lx_alloc_array(workload->n_containers, sizeof *containers);
+    for (size_t i = 0; i < workload->n_containers; i++) {
+        const struct lx_workload_container *c = &workload->containers[i];
+        containers[i] = (struct lx_plan_container){
+            .name = c->name,
+            .init = c->init,
+            .command = c->command,
+            .args = c->args,
+            .env = c->env,
+        };
+    }
+    *ret_containers = containers;
+    return (struct lx_plan_spec){
+        .name = workload->job_name,
+        .ns = opts->ns,
+        .queue = run->job->queue,
+        .job_id = run->job->id,
+        .executor = opts->executor_name,
+        .policy_hash = lx_policy_hash(opts->policy),
+        .deadline_s = opts->job_deadline_s,
+        .containers = containers,
+        .n_containers = workload->n_containers,
+    };
+}
+
+static int accept_plan(struct lx_run *run, json_t *results, struct lx_err *err)
+{
+    json_t *plan = json_array_get(results, 0);
+    if (!json_is_object(plan))
+        return lx_fail(err, LX_E_REFUSED, "job() must return a Job manifest (a table)");
+    struct lx_plan_container *containers = NULL;
+    struct lx_plan_spec spec = lx_run_plan_spec(run, &containers);
+    run->manifest = json_deep_copy(plan);
+    int result = -1;
+    if (!run->manifest)
+        lx_fail(err, LX_E_REFUSED, "job() returned a manifest that cannot be copied");
+    else if (lx_plan_check(run->manifest, &spec, err) == 0)
+        result = lx_plan_complete(run->manifest, &spec, err);
+    free(containers);
+    return result;
+}
+
+static void on_plan(void *arg, bool defined, json_t *results, const struct lx_err *call_err)
+{
+    struct lx_run *run = arg;
+    struct lx_err err;
+    run->policy_call = NULL;
+    if (call_err)
+        lx_run_fail(run, LX_FAIL_POLICY, "policy job(): %s", call_err->text);
+    else if (!defined)
+        lx_run_fail(run, LX_FAIL_POLICY, "the policy has no function job()");
+    else if (accept_plan(run, results, &err) < 0)
+        lx_run_fail(run, LX_FAIL_POLICY, "policy job(): %s", err.text);
+    else
+        lx_run_go(run, LX_STATE_PARKED);
+}
+
+void lx_state_planning(struct lx_run *run)
+{
+    struct lx_executor *ex = run->ex;
+    struct lx_err err;
+    if (run->job->n_steps == 0) {
+        lx_log(ex->opts.log, LX_LOG_WARN, "job has no steps", LX_STR("job", run->job->uid));
+        lx_run_go(run, LX_STATE_CLEANING);
+        return;
+    }
+    if (lx_workload_new(&ex->opts, run->job, &run->workload, &err) < 0) {
+        lx_run_fail(run, LX_FAIL_INPUT, "%s", err.text);
+        return;
+    }
+    if (lx_map_get(ex->by_job_name, run->workload->job_name) ||
+        !lx_map_put(ex->by_job_name, run->workload->job_name, run)) {
+        lx_run_fail(run, LX_FAIL_CLUSTER, "a job named %s is underway already",
+                    run->workload->job_name);
+        return;
+    }
+    lx_auto(json) json_t *args = json_array();
+    json_array_append_new(args, lx_task_new(&ex->opts, run->job, run->workload, 1));
+    lx_auto(json) json_t *settings = json_deep_copy(ex->opts.policy_settings);
+    json_array_append(args, settings);
+    run->policy_call = lx_policy_call(ex->opts.policy, "job", args, on_plan, run);
+}
+
+static void on_admit(void *arg, bool defined, json_t *results, const struct lx_err *err)
+{
+    struct lx_run *run = arg;
+    run->policy_call = NULL;
+    if (err) {
+        lx_run_fail(run, LX_FAIL_POLICY, "policy admit(): %s", err->text);
+    } else if (defined && json_is_false(json_array_get(results, 0))) {
+        const char *reason = json_string_value(json_array_get(results, 1));
+        lx_run_fail(run, LX_FAIL_POLICY, "the policy does not admit this job: %s",
+                    reason ? reason : "no reason given");
+    } else {
+        lx_run_go(run, LX_STATE_CREATING);
+    }
+}
+
+void lx_state_parked(struct lx_run *run)
+{
+    lx_auto(json) json_t *args = json_array();
+    json_array_append_new(args, lx_task_job(run->job));
+    json_array_append_new(args, json_deep_copy(run->ex->opts.policy_settings));
+    run->policy_call = lx_policy_call(run->ex->opts.policy, "admit", args, on_admit, run);
+}

@@ -1,0 +1,217 @@
+#include "job/workload.h"
+
+#include "job/shell.h"
+#include "lunexec/text.h"
+#include "lunexec/url.h"
+
+#include <string.h>
+
+/* Linux takes at most 128 KiB in one argument (contract 5.3). */
+#define ARG_LIMIT ((size_t)128 * 1024 - 1)
+/* Room to build the string in, so that the message can say how large it would have been. */
+#define ARG_BUILD_LIMIT ((size_t)64 * 1024 * 1024)
+
+static struct lx_workload_container *add_container(struct lx_workload *workload, char *key,
+                                                   const char *purpose, const char *image)
+{
+    struct lx_workload_container *c = &workload->containers[workload->n_containers++];
+    c->key = key;
+    c->name = lx_strdup(key);
+    for (char *p = c->name; *p; p++) {
+        if (*p == '.')
+            *p = '-';
+    }
+    c->purpose = purpose;
+    c->image = lx_strdup(image);
+    c->env_names = json_array();
+    c->env = json_array();
+    return c;
+}
+
+/* command ["sh", "-c"] and the one argument, safe from the kubelet's expansion. */
+static int set_script(struct lx_workload_container *c, const struct lx_buf *text,
+                      struct lx_err *err)
+{
+    __attribute__((cleanup(lx_auto_buf))) struct lx_buf arg = LX_BUF_INIT(ARG_BUILD_LIMIT);
+    if (lx_kubelet_escape(&arg, lx_buf_str(text), text->len, err) < 0)
+        return -1;
+    if (arg.len > ARG_LIMIT)
+        return lx_fail(err, LX_E_LIMIT,
+                       "files and scripts of the job take %zu bytes in container %s, the limit "
+                       "is %zu",
+                       arg.len, c->name, ARG_LIMIT);
+    json_t *value = json_stringn(lx_buf_str(&arg), arg.len);
+    if (!value)
+        return lx_fail(err, LX_E_INVALID, "the files or commands of the job are not valid UTF-8");
+    c->command = json_pack("[s, s]", "sh", "-c");
+    c->args = json_pack("[o]", value);
+    return 0;
+}
+
+static json_t *secret_env(const char *name, const char *secret, const char *key)
+{
+    return json_pack("{s:s, s:{s:{s:s, s:s}}}", "name", name, "valueFrom", "secretKeyRef", "name",
+                     secret, "key", key);
+}
+
+static bool is_secret(const struct lx_job *job, const char *value)
+{
+    for (size_t i = 0; i < job->n_secrets; i++) {
+        if (*job->secrets[i].value && strstr(value, job->secrets[i].value))
+            return true;
+    }
+    return false;
+}
+
+/* Values that hold a secret travel in the Secret, the others as they are. */
+static int add_step_env(struct lx_workload *workload, struct lx_workload_container *c,
+                        const struct lx_job *job, size_t step, struct lx_err *err)
+{
+    char *const *env = job->steps[step].env;
+    for (size_t i = 0; env && env[i]; i++) {
+        const char *value = strchr(env[i], '=');
+        if (!value)
+            return lx_fail(err, LX_E_INVALID, "env entry %zu of step %s has no '='", i,
+                           c->step_key);
+        lx_auto(str) char *name = lx_strndup(env[i], (size_t)(value - env[i]));
+        value++;
+        json_t *entry;
+        if (is_secret(job, value)) {
+            lx_auto(str) char *key = lx_strf("env-%zu-%zu", step, i);
+            json_object_set_new(workload->secret_data, key, json_string(value));
+            entry = secret_env(name, workload->secret_name, key);
+        } else {
+            entry = json_pack("{s:s, s:s}", "name", name, "value", value);
+        }
+        if (!entry)
+            return lx_fail(err, LX_E_INVALID, "env %s of step %s is not valid UTF-8", name,
+                           c->step_key);
+        json_array_append_new(c->env, entry);
+        json_array_append_new(c->env_names, json_string(name));
+    }
+    json_array_append_new(c->env,
+                          json_pack("{s:s, s:s}", "name", "EXECUTOR_ADD_SAFE", "value", "false"));
+    json_array_append_new(c->env_names, json_string("EXECUTOR_ADD_SAFE"));
+    return 0;
+}
+
+static int add_setup(struct lx_workload *workload, const struct lx_executor_opts *opts,
+                     const struct lx_job *job, struct lx_err *err)
+{
+    struct lx_workload_container *c =
+        add_container(workload, lx_strdup("setup.workspace"), "setup", opts->step_image);
+    c->init = true;
+    c->working_dir = lx_strdup(LX_WORKSPACE);
+    json_array_append_new(c->env, secret_env("TOKEN", workload->secret_name, "TOKEN"));
+    json_array_append_new(c->env_names, json_string("TOKEN"));
+
+    lx_auto(str) char *path = lx_strf("/.executors/git/%s", job->repository);
+    lx_auto(str) char *clone_url = lx_url_resolve(opts->frontend_url, path);
+    struct lx_setup setup = {
+        .job = job,
+        .clone_url = clone_url,
+        .executor_name = opts->executor_name,
+        .git_ca_cert = opts->git_ca_cert,
+    };
+    __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(ARG_BUILD_LIMIT);
+    if (lx_setup_command(&setup, &text, err) < 0)
+        return -1;
+    return set_script(c, &text, err);
+}
+
+static int add_step(struct lx_workload *workload, const struct lx_job *job, size_t step,
+                    struct lx_err *err)
+{
+    const struct lx_job_step *s = &job->steps[step];
+    char *key = *s->key ? lx_strf("step.kubernetes.%s", s->key)
+                        : lx_strf("step.kubernetes.%zu", step);
+    struct lx_workload_container *c = add_container(workload, key, "step", s->image);
+    c->init = true;
+    c->step_key = lx_strdup(s->key);
+    c->working_dir = lx_path_join(LX_WORKSPACE, s->dir);
+
+    lx_auto(str) char *name = lx_script_name(job, step);
+    c->argv = lx_alloc_array(3, sizeof *c->argv);
+    c->argv[0] = lx_strdup("/bin/sh");
+    c->argv[1] = lx_strf(LX_WORKSPACE "/" LX_SCRIPT_DIR "/%s", name);
+
+    __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(ARG_BUILD_LIMIT);
+    if (lx_step_command(job, step, c->key, &text, err) < 0 || set_script(c, &text, err) < 0)
+        return -1;
+    return add_step_env(workload, c, job, step, err);
+}
+
+static int add_main(struct lx_workload *workload, const struct lx_executor_opts *opts,
+                    struct lx_err *err)
+{
+    struct lx_workload_container *c =
+        add_container(workload, lx_strdup("main"), "main", opts->step_image);
+    c->working_dir = lx_strdup(LX_WORKSPACE);
+    __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(256);
+    if (lx_buf_adds(&text, "echo 'complete'", err) < 0)
+        return -1;
+    return set_script(c, &text, err);
+}
+
+int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *job,
+                    struct lx_workload **ret_workload, struct lx_err *err)
+{
+    lx_auto(workload) struct lx_workload *workload = lx_alloc(sizeof *workload);
+    workload->job_name = lx_strf("sg-executor-job-%s-%lld", job->queue, (long long)job->id);
+    workload->secret_name = lx_strf("%s-secrets", workload->job_name);
+    workload->volume_name = lx_strf("%s-pvc", workload->job_name);
+    workload->containers = lx_alloc_array(job->n_steps + 2, sizeof *workload->containers);
+    workload->secret_data = json_pack("{s:s}", "TOKEN", job->token);
+    if (!workload->secret_data)
+        return lx_fail(err, LX_E_INVALID, "the token of the job is not valid UTF-8");
+    if (add_setup(workload, opts, job, err) < 0)
+        return -1;
+    for (size_t i = 0; i < job->n_steps; i++) {
+        if (add_step(workload, job, i, err) < 0)
+            return -1;
+    }
+    if (add_main(workload, opts, err) < 0)
+        return -1;
+    *ret_workload = lx_take(workload);
+    return 0;
+}
+
+void lx_workload_free(struct lx_workload *workload)
+{
+    if (!workload)
+        return;
+    for (size_t i = 0; i < workload->n_containers; i++) {
+        struct lx_workload_container *c = &workload->containers[i];
+        free(c->name);
+        free(c->key);
+        free(c->step_key);
+        free(c->image);
+        free(c->working_dir);
+        lx_strv_free(c->argv);
+        json_decref(c->env_names);
+        json_decref(c->command);
+        json_decref(c->args);
+        json_decref(c->env);
+    }
+    free(workload->containers);
+    free(workload->job_name);
+    free(workload->secret_name);
+    free(workload->volume_name);
+    json_decref(workload->secret_data);
+    free(workload);
+}
+
+json_t *lx_workload_secret(const struct lx_workload *workload, const char *ns)
+{
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:O}", "apiVersion", "v1", "kind", "Secret",
+                     "metadata", "name", workload->secret_name, "namespace", ns, "stringData",
+                     workload->secret_data);
+}
+
+json_t *lx_workload_claim(const struct lx_workload *workload, const char *ns, const char *size)
+{
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:[s], s:{s:{s:s}}}}", "apiVersion", "v1",
+                     "kind", "PersistentVolumeClaim", "metadata", "name", workload->volume_name,
+                     "namespace", ns, "spec", "accessModes", "ReadWriteOnce", "resources",
+                     "requests", "storage", size);
+}

@@ -1,0 +1,71 @@
+/*
+ * The executor: takes jobs from the queue and brings each through its states until its record is
+ * marked. Everything happens on the loop.
+ */
+#ifndef LUNEXEC_EXECUTOR_H
+#define LUNEXEC_EXECUTOR_H
+
+#include "lunexec/kube.h"
+#include "lunexec/log.h"
+#include "lunexec/loop.h"
+#include "lunexec/metrics.h"
+#include "lunexec/policy.h"
+#include "lunexec/queue.h"
+
+/* What the operator decided; strings and values are borrowed for the executor's life. */
+struct lx_executor_opts {
+    struct lx_loop *loop;
+    struct lx_log *log;
+    struct lx_queue *queue;
+    struct lx_kube *kube;
+    struct lx_policy *policy;
+    struct lx_metrics *metrics;
+
+    const char *executor_name;
+    const char *frontend_url, *password;
+    const char *queue_name;           /* NULL in multi-queue mode */
+    const char *queue_label;          /* label value of the metrics: names joined by "_" */
+    const char *ns;                   /* EXECUTOR_KUBERNETES_NAMESPACE */
+    const char *step_image;           /* KUBERNETES_JOB_STEP_IMAGE */
+    const char *git_ca_cert;          /* KUBERNETES_GIT_CA_CERT, NULL when unset */
+    const char *volume_type;          /* "emptyDir" or "pvc" */
+    const char *volume_size;
+    int64_t job_deadline_s;           /* KUBERNETES_JOB_DEADLINE */
+    bool keep_jobs;                   /* KUBERNETES_KEEP_JOBS */
+    const json_t *policy_settings;    /* what the policy gets as `settings` */
+    const char *spool_dir;
+
+    int64_t poll_interval_ms;
+    int64_t max_jobs;                 /* EXECUTOR_MAXIMUM_NUM_JOBS */
+    int64_t max_runtime_ms;           /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
+    int64_t num_total_jobs;           /* 0: no limit */
+    int64_t max_active_ms;            /* 0: no limit */
+    int64_t log_update_interval_ms;
+    int64_t log_limit_step;           /* bytes; 0: no limit */
+
+    /* Nothing runs any more and nothing will be dequeued: after a drain, a stop, or a limit above.
+     * Deferred, once. */
+    void (*on_idle)(void *arg);
+    void *arg;
+};
+
+struct lx_executor;
+
+int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **ret_executor,
+                    struct lx_err *err);
+/* Cancels everything without cleaning the cluster up; for the end of the process. */
+void lx_executor_free(struct lx_executor *executor);
+
+/* Starts polling and heartbeats. The frontend must know the executor's name already (ping). */
+void lx_executor_start(struct lx_executor *executor);
+
+/* No further dequeue; running jobs finish; heartbeats go on until the last has. */
+void lx_executor_drain(struct lx_executor *executor);
+
+/* Drain, and cancel the running jobs: their objects are deleted and their records marked. */
+void lx_executor_stop(struct lx_executor *executor);
+
+/* How many jobs run now. */
+size_t lx_executor_running(const struct lx_executor *executor);
+
+#endif

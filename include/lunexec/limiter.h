@@ -1,0 +1,22 @@
+/*
+ * The concurrency limiter: how many jobs may be underway at once.
+ */
+#ifndef LUNEXEC_LIMITER_H
+#define LUNEXEC_LIMITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct lx_limiter {
+    size_t limit, used, peak;
+};
+
+void lx_limiter_init(struct lx_limiter *limiter, size_t limit);
+
+/* Takes a slot; false when all are taken. */
+bool lx_limiter_take(struct lx_limiter *limiter);
+
+/* Gives one back; it must have been taken. */
+void lx_limiter_give(struct lx_limiter *limiter);
+
+#endif
