@@ -1,6 +1,7 @@
 /*
- * The policy: Lua scripts that run in a killable child process of the same binary. Values in,
- * values out, over a socket; the child opens no file.
+ * The policy: Lua scripts that run in a killable child process, a small program of its own
+ * (lunexec-policy, installed beside lunexec). Values in, values out, over a socket; the child opens
+ * no file.
  */
 #ifndef LUNEXEC_POLICY_H
 #define LUNEXEC_POLICY_H
@@ -30,14 +31,16 @@ struct lx_policy;
 struct lx_policy_call;
 
 struct lx_policy_opts {
-    const char *exe;           /* our own binary; NULL: /proc/self/exe */
-    unsigned call_timeout_ms;  /* [1000] */
+    const char *exe;           /* the child's program; NULL: lunexec-policy beside our own binary */
+    unsigned call_timeout_ms;  /* [1000]; a script may use 4/5 of it in processor time */
     unsigned load_timeout_ms;  /* [2000] */
     size_t memory_max;         /* of the Lua state [32 MiB] */
 };
 
 /* Starts a child with the bundle (which it takes over, also on failure). `ready` is called once,
- * deferred: err NULL, or why the bundle cannot be used (file, line, traceback in the text). */
+ * deferred: err NULL, or why the bundle cannot be used (LX_E_REFUSED with file and line: the
+ * bundle is at fault; LX_E_TIMEOUT, LX_E_IO). Calls made before are kept until then; after a
+ * failure every call fails with the same error. */
 int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle,
                   const struct lx_policy_opts *opts, struct lx_log *log,
                   void (*ready)(void *arg, const struct lx_err *err), void *arg,
@@ -47,13 +50,19 @@ void lx_policy_free(struct lx_policy *policy);
 const char *lx_policy_hash(const struct lx_policy *policy);
 pid_t lx_policy_child_pid(const struct lx_policy *policy); /* 0 while there is none */
 
+/* The whole text of the last error that a script raised, with its traceback in lines, at most
+ * 4 KiB; "" if there was none. For a call's callback: err->text is its first line. Borrowed until
+ * the next callback. */
+const char *lx_policy_error_text(const struct lx_policy *policy);
+
 /* Calls `function` of the policy with the values of the array `args` (borrowed during this call
  * only). The callback comes once, deferred, unless cancelled:
  *   err NULL: `results` is an array of all values returned (borrowed);
  *   LX_E_REFUSED: a Lua error or a limit inside the child, with file, line and traceback;
  *   LX_E_TIMEOUT: the deadline passed and the child was killed;
- *   LX_E_IO: the child died twice under this call. A call in flight when the child dies is tried
- *   once more on a fresh one.
+ *   LX_E_IO: the child died twice under this call, or does not start. A call in flight when the
+ *   child dies is tried once more on a fresh one;
+ *   LX_E_LIMIT: the arguments are too large, or more than 1,024 calls wait.
  * `defined` is false when the policy has no such function (results is then empty). */
 struct lx_policy_call *lx_policy_call(struct lx_policy *policy, const char *function,
                                       const json_t *args,
@@ -62,8 +71,8 @@ struct lx_policy_call *lx_policy_call(struct lx_policy *policy, const char *func
                                       void *arg);
 void lx_policy_cancel(struct lx_policy_call *call);
 
-/* The child's side: serves calls on the socket until it closes. Called by main for the hidden
- * subcommand; returns the exit status. */
+/* The child's side, in the library lx_policy_child: serves calls on the socket until it closes.
+ * Called by the main of lunexec-policy and of tests; returns the exit status. */
 int lx_policy_child_main(int fd);
 
 #endif

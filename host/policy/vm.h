@@ -1,0 +1,42 @@
+/*
+ * One Lua state that serves the messages of a policy child: bytes in, bytes out.
+ *
+ * Messages (values of value.h) and their answers:
+ *   ["load", memory_max, {module: source, ...}]  ->  ["ok", api, [function names]]
+ *   ["call", function, [args...]]                ->  ["ok", [results...]] or ["undefined"]
+ *   either                                       ->  ["error", "error" or "limit", text]
+ * After "limit" the state is not to be used again: it was stopped at an arbitrary point.
+ */
+#ifndef LX_POLICY_VM_H
+#define LX_POLICY_VM_H
+
+#include "lunexec/buf.h"
+
+#include <stddef.h>
+
+struct lx_vm;
+
+/* The API version that policies declare. */
+#define LX_VM_API 1
+/* The longest error text, traceback included. */
+#define LX_VM_ERROR_MAX 4096
+
+int lx_vm_new(struct lx_vm **ret_vm, struct lx_err *err);
+void lx_vm_free(struct lx_vm *vm);
+
+/* Serves one message; the answer replaces the contents of `out`, as a sealed frame. Fails only
+ * when the answer cannot be written (memory). */
+int lx_vm_serve(struct lx_vm *vm, const char *data, size_t len, struct lx_buf *out,
+                struct lx_err *err);
+
+/* Stops the running script with an error at its next instruction: its time is up. May be called
+ * from a signal handler. */
+void lx_vm_interrupt(struct lx_vm *vm);
+
+/* Gives memory back; for when nothing is to be done. */
+void lx_vm_idle(struct lx_vm *vm);
+
+/* Bytes in use by the state. */
+size_t lx_vm_memory(const struct lx_vm *vm);
+
+#endif
