@@ -1,0 +1,345 @@
+"""The executor against a real Kubernetes: run by tests/cluster/run, inside the cluster's network.
+
+suite.py [NAME...]: all tests, or those whose names contain one of these words.
+"""
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+import api
+import jobs
+from executor import NAMESPACE, PASSWORD, Executor, deploy_objects, prepare_namespace, remove_namespace
+from frontend import Frontend
+
+TESTS = []
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+class Scene:
+    """A frontend, an executor that polls it, and a counter of job ids."""
+
+    token = commit = git_root = None  # set by main
+    last_id = 100
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.frontend = Frontend(api.HOST, PASSWORD, Scene.git_root)
+        self.executors = []
+
+    def executor(self, **settings):
+        executor = Executor(self.directory, self.frontend.url, Scene.token, **settings)
+        self.executors.append(executor)
+        executor.start()
+        return executor
+
+    def offer(self, *runs, **options):
+        Scene.last_id += 1
+        payload = jobs.batch_job(Scene.last_id, Scene.commit, runs, **options)
+        return self.frontend.offer(payload, jobs.WORKSPACE_FILES)
+
+    def wait_marked(self, job, seconds=90):
+        self.frontend.wait(lambda: job.marked_at, seconds, f"the mark of job {job.id}")
+
+    def wait_running(self, job, key, seconds=60, text=""):
+        """Until the step's entry exists and its output contains `text`."""
+        def there():
+            entry = job.entry("step.kubernetes." + key)
+            return entry is not None and text in entry.out
+        self.frontend.wait(there, seconds, f"{key} of job {job.id}")
+
+    def run(self, *runs, **options):
+        """One job from offer to mark, with an executor of its own."""
+        job = self.offer(*runs, **options)
+        self.executor()
+        self.wait_marked(job)
+        return job
+
+    def check_clean(self, seconds=40):
+        """Nothing of any job is left in the namespace, and nobody misbehaved."""
+        deadline = time.monotonic() + seconds
+        left = leftovers()
+        while left and time.monotonic() < deadline:
+            time.sleep(0.2)
+            left = leftovers()
+        equal(left, [], f"left after {seconds} s")
+        equal(self.frontend.problems, [], "what the frontend objected to")
+
+    def close(self):
+        for executor in self.executors:
+            executor.stop()
+        self.frontend.server.stop()
+
+    def show(self):
+        """What helps to understand a failure."""
+        for problem in self.frontend.problems:
+            print(f"#   frontend: {problem}")
+        for job in self.frontend.jobs.values():
+            print(f"#   job {job.id}: {job.state} {job.message or ''}")
+            for entry in job.entries:
+                print(f"#     {entry.key}: exit {entry.exit_code}, {len(entry.out)} bytes")
+                for line in entry.lines()[-4:]:
+                    print(f"#       {line[:200]}")
+        for executor in self.executors[-1:]:
+            for line in executor.log.read_text(errors="replace").splitlines()[-25:]:
+                print(f"#   executor: {line[:300]}")
+
+
+def leftovers():
+    names = []
+    for kind in ("Job", "Pod", "Secret"):
+        names += [f"{kind} {item['metadata']['name']}"
+                  for item in api.call("GET", api.collection(kind, NAMESPACE))["items"]]
+    return names
+
+
+def equal(found, expected, what):
+    if found != expected:
+        raise AssertionError(f"{what}: {found!r} instead of {expected!r}")
+
+
+def holds(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def check_completed(job, count):
+    equal(job.state, "completed", f"job {job.id} ({job.message})")
+    equal([e.key for e in job.entries], jobs.entry_keys(count), "entries")
+    for entry in job.entries:
+        equal(entry.exit_code, 0, f"exit code of {entry.key}")
+        if not entry.key.startswith("teardown."):
+            for line in entry.lines():
+                holds(line.startswith("stdout: "), f"{entry.key}: line {line!r}")
+    commands = {e.key: e.command for e in job.entries}
+    holds(commands["setup.workspace"] is None and commands["main"] is None, "commands of setup, main")
+    equal(commands["step.kubernetes.step.0.run"][0], "/bin/sh", "command of a step")
+    results = job.step_results()
+    equal(len(results), count, "step results")
+
+
+TWO_STEPS = ("echo one >> README.md; echo first step",
+             "cat ../workspace-files/greeting.txt; echo two >> README.md")
+
+
+@test
+def two_steps_v2(scene):
+    """A job of two steps completes; its entries, in order, are those of the contract."""
+    job = scene.run(*TWO_STEPS)
+    check_completed(job, 2)
+    holds("stdout: first step" in job.entry("step.kubernetes.step.0.run").lines(), "output of step 0")
+    holds("s3cr3t-value" not in json.dumps([e.out for e in job.entries]), "a secret in the log")
+    scene.check_clean()
+
+
+@test
+def two_steps_v1(scene):
+    """The same job as an older server describes it."""
+    job = scene.run(*TWO_STEPS, version=1)
+    check_completed(job, 2)
+    scene.check_clean()
+
+
+@test
+def live_log(scene):
+    """A line a second for 20 s reaches the frontend while the step runs, 3 s late at most."""
+    job = scene.run("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "
+                    "read up rest < /proc/uptime; echo tick $i $up; sleep 1; done")
+    check_completed(job, 1)
+    history = job.entry("step.kubernetes.step.0.run").history
+    lag = []
+    for i in range(1, 21):
+        arrived, out = next((a, o) for a, o in history if f"stdout: tick {i} " in o)
+        printed = float(out.split(f"stdout: tick {i} ")[1].split()[0])
+        lag.append(arrived - printed)
+    print(f"#   lag of 20 lines: at most {max(lag):.2f} s, {len(history)} updates")
+    holds(max(lag) <= 3, f"a line was {max(lag):.2f} s late")
+    scene.check_clean()
+
+
+@test
+def failing_step(scene):
+    """Exit code 7 shows in the entry, and the mark's message names the step."""
+    job = scene.run("echo fine", "echo about to fail; exit 7", "echo never")
+    holds(job.state in ("failed", "errored"), f"state {job.state}")
+    equal(job.entry("step.kubernetes.step.1.run").exit_code, 7, "exit code of step 1")
+    equal(job.entry("step.kubernetes.step.1.post"), None, "entry of a step that never started")
+    holds("step.1.run" in job.message.replace("-", "."), f"message {job.message!r}")
+    keys = [e.key for e in job.entries]
+    equal(keys[-2:], ["teardown.kubernetes.job", "teardown.fs"], "last entries")
+    scene.check_clean()
+
+
+@test
+def cancelled(scene):
+    """A job that is cancelled by a heartbeat's answer ends soon, as failed, cleaned up."""
+    job = scene.offer("echo started; sleep 300")
+    scene.executor()
+    scene.wait_running(job, "step.0.run")
+    asked = time.monotonic()
+    scene.frontend.cancel(job)
+    scene.wait_marked(job, 20)
+    print(f"#   marked {time.monotonic() - asked:.1f} s after the wish")
+    equal(job.state, "failed", f"state ({job.message})")
+    keys = [e.key for e in job.entries]
+    equal(keys[-2:], ["teardown.kubernetes.job", "teardown.fs"], "last entries")
+    scene.check_clean()
+
+
+@test
+def missing_image(scene):
+    """An image that will never be there ends the job soon, and the message says which."""
+    image = "docker.io/lunexec/absent:1"
+    job = scene.run("echo never", image=image)
+    holds(job.state in ("failed", "errored"), f"state {job.state}")
+    holds("absent" in job.message or "ErrImageNeverPull" in job.message, f"message {job.message!r}")
+    scene.check_clean()
+
+
+@test
+def unschedulable(scene):
+    """A pod that fits no node ends with the job's own deadline, and the message says why."""
+    job = scene.offer("echo never")
+    scene.executor(EXECUTOR_KUBERNETES_RESOURCE_REQUEST_MEMORY="900Gi",
+                   EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="900Gi",
+                   EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="15s")
+    scene.wait_marked(job, 40)
+    holds(job.state in ("failed", "errored"), f"state {job.state}")
+    words = ("nschedulable", "Insufficient memory", "maximum execution time")
+    holds(any(word in job.message for word in words), f"message {job.message!r}")
+    scene.check_clean()
+
+
+@test
+def drain(scene):
+    """SIGTERM: the running job finishes, the waiting one stays queued, exit status 0."""
+    running = scene.offer("echo started; sleep 5; echo done")
+    executor = scene.executor(EXECUTOR_MAXIMUM_NUM_JOBS="1")
+    scene.wait_running(running, "step.0.run")
+    waiting = scene.offer("echo never")
+    executor.signal(signal.SIGTERM)
+    scene.wait_marked(running)
+    check_completed(running, 1)
+    equal(executor.wait(10), 0, "exit status")
+    equal(waiting.state, "queued", "state of the job that was waiting")
+    scene.check_clean()
+
+
+@test
+def second_signal(scene):
+    """A second SIGTERM ends the executor at once, and the cluster is left clean."""
+    job = scene.offer("echo started; sleep 300")
+    executor = scene.executor()
+    scene.wait_running(job, "step.0.run")
+    executor.signal(signal.SIGTERM)
+    time.sleep(1)  # signals that arrive together are one
+    executor.signal(signal.SIGTERM)
+    equal(executor.wait(20), 0, "exit status")
+    scene.check_clean()
+
+
+@test
+def idle_exit(scene):
+    """With nothing to do, SIGTERM ends the executor within a second."""
+    executor = scene.executor()
+    scene.frontend.wait(lambda: any(c[2].endswith("/dequeue") for c in scene.frontend.calls), 20, "a poll")
+    executor.signal(signal.SIGTERM)
+    equal(executor.wait(1), 0, "exit status")
+    equal(scene.frontend.problems, [], "what the frontend objected to")
+
+
+@test
+def strict_manifests(scene):
+    """What the executor creates passes the API server's strict validation, and it asks for
+    nothing that its role does not grant."""
+    with contextlib.closing(api.Proxy(scene.directory)) as proxy:
+        job = scene.offer("echo hello")
+        executor = scene.executor(proxy=proxy)
+        scene.wait_marked(job)
+        executor.stop()
+    check_completed(job, 1)
+    created = [(path, json.loads(body)) for method, path, body, _ in proxy.requests if method == "POST"]
+    equal(sorted(manifest["kind"] for _, manifest in created), ["Job", "Secret"], "created")
+    for path, manifest in created:
+        manifest["metadata"]["name"] += "-strict"
+        api.call("POST", path.split("?")[0] + "?dryRun=All&fieldValidation=Strict", manifest)
+    refused = [r[:2] for r in proxy.requests if r[3] in (401, 403)]
+    equal(refused, [], "refused requests")
+    scene.check_clean()
+
+
+@test
+def killed_and_offered_again(scene):
+    """After kill -9 the server offers the job again; a new executor copes with what is left."""
+    job = scene.offer("echo started; sleep 6; echo two >> README.md")
+    executor = scene.executor()
+    scene.wait_running(job, "step.0.run")
+    executor.signal(signal.SIGKILL)
+    executor.wait(5)
+    scene.frontend.requeue(job)
+    scene.executor()
+    scene.wait_marked(job, 120)
+    check_completed(job, 1)
+    scene.check_clean()
+
+
+@test
+def deploy_files(scene):
+    """The manifests in deploy/ pass strict validation."""
+    for kind, name in (("Deployment", "deployment.yaml"), ("Role", "role.yaml"),
+                       ("RoleBinding", "rolebinding.yaml"), ("ServiceAccount", "serviceaccount.yaml")):
+        for document in deploy_objects(name):
+            document = document.replace(b"name: lunexec\n", b"name: lunexec-strict\n", 1)
+            api.call("POST", api.collection(kind, NAMESPACE) + "?dryRun=All&fieldValidation=Strict",
+                     document, "application/yaml")
+
+
+def run_one(function):
+    """Runs a test in a scene of its own; True when it passed."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lunexec-test-") as directory:
+        scene = Scene(directory)
+        try:
+            function(scene)
+            passed = True
+        except Exception:  # a test may fail in any way; the next one has its turn
+            passed = False
+            print("# " + traceback.format_exc().strip().replace("\n", "\n# "))
+            scene.show()
+        finally:
+            scene.close()
+    print(f"{'ok' if passed else 'not ok'} - {function.__name__} ({time.monotonic() - started:.1f} s)",
+          flush=True)
+    if not passed:
+        clear_namespace()
+    return passed
+
+
+def clear_namespace():
+    """So that what one test left does not fail the next."""
+    for kind in ("Job", "Pod", "Secret"):
+        api.call("DELETE", api.collection(kind, NAMESPACE) + "?propagationPolicy=Background&gracePeriodSeconds=0")
+    deadline = time.monotonic() + 45
+    while leftovers() and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def main(words):
+    chosen = [t for t in TESTS if not words or any(word in t.__name__ for word in words)]
+    with tempfile.TemporaryDirectory(prefix="lunexec-git-") as git_root:
+        Scene.git_root, Scene.commit = git_root, jobs.make_repository(git_root)
+        Scene.token = prepare_namespace()
+        results = [run_one(function) for function in chosen]
+        remove_namespace()
+    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
+    return 0 if results and all(results) else 1
+
+
+sys.exit(main(sys.argv[1:]))
