@@ -1,0 +1,15 @@
+# cmake -DOUT=file.c -DFILES="name=path;..." -P embed.cmake: files as byte arrays, each followed by
+# a NUL that is not counted, for `lunexec try` to write out again.
+set(text "#include \"local/embedded.h\"\n\n")
+set(table "")
+foreach(item IN LISTS FILES)
+  string(REGEX MATCH "^([^=]+)=(.*)$" matched "${item}")
+  set(name "${CMAKE_MATCH_1}")
+  file(READ "${CMAKE_MATCH_2}" hex HEX)
+  string(MAKE_C_IDENTIFIER "${name}" id)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "(................................................................................)" "\\1\n    " bytes "${bytes}")
+  string(APPEND text "static const unsigned char ${id}[] = {\n    ${bytes}0x00};\n")
+  string(APPEND table "    {\"${name}\", ${id}, sizeof ${id} - 1},\n")
+endforeach()
+file(WRITE "${OUT}" "${text}\nconst struct lx_embedded lx_embedded_files[] = {\n${table}    {0}};\n")
