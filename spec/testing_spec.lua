@@ -65,7 +65,7 @@ describe("the environment of a policy", function()
     assert.is_table(require("placement"))
     assert.equal(require("placement"), require("placement"))
     assert.is_function(require("lunexec.quantity").add)
-    assert.equal(json, require("lunexec.json"))
+    assert.same(json, require("lunexec.json"))
     assert.is_function(require("cjson").encode)
     assert.is_nil(require("cjson").encode_sparse_array)
     for _, name in ipairs({ "lunexec.testing", "../x", "os", "lunexec.absent", "a/b", "lfs" }) do

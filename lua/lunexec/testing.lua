@@ -68,7 +68,9 @@ end
 
 --- `require` as a policy has it: files of the bundle, lunexec.*, cjson.
 local function make_require(dir, environment)
-  local loaded = { ["lunexec.json"] = json }
+  local loaded = {
+    ["lunexec.json"] = pick(json, { "null", "array", "is_array", "object" }),
+  }
   local loading = {}
   return function(name)
     if loaded[name] ~= nil then

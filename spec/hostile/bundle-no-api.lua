@@ -1,0 +1,5 @@
+-- kind: a policy without a version
+-- when: load
+-- expect: error
+
+return { job = function() end }

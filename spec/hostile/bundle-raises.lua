@@ -1,0 +1,5 @@
+-- kind: a policy that raises while it is loaded
+-- when: load
+-- expect: error
+
+error("not today")

@@ -1,0 +1,5 @@
+-- kind: a policy that is no Lua
+-- when: load
+-- expect: error
+
+return {
