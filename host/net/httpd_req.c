@@ -17,6 +17,7 @@ struct lx_httpd_req *lx_httpd_req_new(struct lx_httpd *httpd, struct MHD_Connect
     req->raw_path = lx_strndup(uri, path_len);
     req->query_string = lx_strdup(uri[path_len] ? uri + path_len + 1 : "");
     lx_buf_init(&req->body, httpd->max_body);
+    lx_task_init(&req->task, NULL, NULL);
     lx_list_push(&httpd->reqs, &req->link);
     return req;
 }
