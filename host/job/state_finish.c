@@ -7,6 +7,8 @@
 #include "lunexec/clock.h"
 #include "lunexec/text.h"
 
+#include <string.h>
+
 /* Patience with the API server when deleting, and with the frontend when marking. */
 #define DELETE_PATIENCE_MS 60000
 #define MARK_PATIENCE_MS 300000
@@ -114,6 +116,16 @@ void lx_state_flushing(struct lx_run *run)
     lx_entries_flush(run->entries, on_flushed, run);
 }
 
+/* The failure in one line, masked; a traceback is in the log. NULL without a failure. free(). */
+static char *first_line(const struct lx_run *run)
+{
+    if (!run->failure.message)
+        return NULL;
+    char *text = lx_mask_strdup(run->mask, run->failure.message);
+    text[strcspn(text, "\n")] = '\0';
+    return text;
+}
+
 static void on_marked(void *arg, const struct lx_err *err)
 {
     struct lx_run *run = arg;
@@ -132,8 +144,7 @@ void lx_state_reporting(struct lx_run *run)
         return;
     }
     uint64_t patience = run->failure.kind == LX_FAIL_LOST ? LOST_PATIENCE_MS : MARK_PATIENCE_MS;
-    lx_auto(str) char *message =
-        run->failure.message ? lx_mask_strdup(run->mask, run->failure.message) : NULL;
+    lx_auto(str) char *message = first_line(run);
     run->queue_call =
         lx_queue_mark(run->ex->opts.queue, run->job, lx_failure_mark(run->failure.kind), message,
                       lx_now_ms() + patience, on_marked, run);
@@ -144,8 +155,7 @@ void lx_state_gone(struct lx_run *run)
     struct lx_executor *ex = run->ex;
     uint64_t took = lx_now_ms() - run->started_ms;
     bool ok = run->failure.kind == LX_FAIL_NONE;
-    lx_auto(str) char *message =
-        run->failure.message ? lx_mask_strdup(run->mask, run->failure.message) : NULL;
+    lx_auto(str) char *message = first_line(run);
     lx_log(ex->opts.log, ok ? LX_LOG_INFO : LX_LOG_WARN, ok ? "job completed" : "job failed",
            LX_STR("job", run->job->uid), LX_STR("queue", run->job->queue),
            LX_STR("failure", ok ? NULL : lx_failure_name(run->failure.kind)),

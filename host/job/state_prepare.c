@@ -115,13 +115,21 @@ static int accept_plan(struct lx_run *run, json_t *results, struct lx_err *err)
     return result;
 }
 
+/* With the traceback, if a script raised the error. */
+static const char *policy_error(const struct lx_policy *policy, const struct lx_err *err)
+{
+    const char *text = lx_policy_error_text(policy);
+    return err->code == LX_E_REFUSED && *text ? text : err->text;
+}
+
 static void on_plan(void *arg, bool defined, json_t *results, const struct lx_err *call_err)
 {
     struct lx_run *run = arg;
     struct lx_err err;
     run->policy_call = NULL;
     if (call_err)
-        lx_run_fail(run, LX_FAIL_POLICY, "policy job(): %s", call_err->text);
+        lx_run_fail(run, LX_FAIL_POLICY, "policy job(): %s",
+                    policy_error(run->ex->opts.policy, call_err));
     else if (!defined)
         lx_run_fail(run, LX_FAIL_POLICY, "the policy has no function job()");
     else if (accept_plan(run, results, &err) < 0)
@@ -161,7 +169,8 @@ static void on_admit(void *arg, bool defined, json_t *results, const struct lx_e
     struct lx_run *run = arg;
     run->policy_call = NULL;
     if (err) {
-        lx_run_fail(run, LX_FAIL_POLICY, "policy admit(): %s", err->text);
+        lx_run_fail(run, LX_FAIL_POLICY, "policy admit(): %s",
+                    policy_error(run->ex->opts.policy, err));
     } else if (defined && json_is_false(json_array_get(results, 0))) {
         const char *reason = json_string_value(json_array_get(results, 1));
         lx_run_fail(run, LX_FAIL_POLICY, "the policy does not admit this job: %s",

@@ -1,0 +1,20 @@
+/*
+ * /metrics and /healthz.
+ */
+#ifndef LX_APP_HEALTH_H
+#define LX_APP_HEALTH_H
+
+#include "lunexec/httpd.h"
+#include "lunexec/metrics.h"
+
+struct lx_health;
+
+/* Listens on `address` ("host:port", ":port"). `metrics` is borrowed. */
+int lx_health_new(struct lx_loop *loop, const char *address, struct lx_metrics *metrics,
+                  struct lx_health **ret_health, struct lx_err *err);
+void lx_health_free(struct lx_health *health);
+
+/* What /healthz says: 200 once the frontend has answered, 503 before. */
+void lx_health_set_ready(struct lx_health *health, bool ready);
+
+#endif

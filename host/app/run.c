@@ -1,0 +1,327 @@
+#include "app/run.h"
+
+#include "app/health.h"
+#include "app/paths.h"
+#include "app/settings.h"
+#include "app/startup.h"
+#include "lunexec/executor.h"
+#include "lunexec/http.h"
+#include "lunexec/rand.h"
+#include "lunexec/text.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROBLEMS_MAX ((size_t)256 * 1024)
+static const char service_account[] = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+struct app {
+    struct lx_settings settings;
+    struct lx_kube_config kube_config;
+    char *executor_name, *queue_label, *git_version;
+    json_t *policy_settings;
+    struct lx_loop *loop;
+    struct lx_log *log;
+    struct lx_signal *signals[3];
+    struct lx_http *http;
+    struct lx_metrics *metrics;
+    struct lx_health *health;
+    struct lx_kube *kube;
+    struct lx_policy *policy;
+    struct lx_startup *git, *ping;
+    struct lx_queue *queue;
+    struct lx_executor *executor;
+    bool stopping;
+    int status;
+};
+
+static void fail(struct app *app, const char *text)
+{
+    fprintf(stderr, "lunexec: %s\n", text);
+    app->status = 1;
+    lx_loop_stop(app->loop);
+}
+
+/* The first signal drains, the second stops the running jobs (contract 4). */
+static void on_signal(void *arg, int signum)
+{
+    struct app *app = arg;
+    bool again = app->stopping;
+    app->stopping = true;
+    lx_log(app->log, LX_LOG_INFO, again ? "stopping" : "draining", LX_INT("signal", signum));
+    if (!app->executor)
+        lx_loop_stop(app->loop);
+    else if (again)
+        lx_executor_stop(app->executor);
+    else
+        lx_executor_drain(app->executor);
+}
+
+static void on_idle(void *arg)
+{
+    struct app *app = arg;
+    lx_loop_stop(app->loop);
+}
+
+static struct lx_executor_opts executor_opts(struct app *app)
+{
+    const struct lx_settings *s = &app->settings;
+    return (struct lx_executor_opts){
+        .loop = app->loop,
+        .log = app->log,
+        .queue = app->queue,
+        .kube = app->kube,
+        .policy = app->policy,
+        .metrics = app->metrics,
+        .executor_name = app->executor_name,
+        .frontend_url = s->frontend_url,
+        .password = s->password,
+        .queue_name = s->queue_name,
+        .queue_label = app->queue_label,
+        .ns = s->ns,
+        .step_image = s->step_image,
+        .git_ca_cert = s->git_ca_cert,
+        .volume_type = s->volume_type,
+        .volume_size = s->volume_size,
+        .job_deadline_s = s->job_deadline_s,
+        .keep_jobs = s->keep_jobs,
+        .policy_settings = app->policy_settings,
+        .spool_dir = s->spool_dir,
+        .poll_interval_ms = s->poll_interval_ms,
+        .max_jobs = s->max_jobs,
+        .max_runtime_ms = s->max_runtime_ms,
+        .num_total_jobs = s->num_total_jobs,
+        .max_active_ms = s->max_active_ms,
+        .log_update_interval_ms = s->log_update_interval_ms,
+        .log_limit_step = s->log_limit_step,
+        .on_idle = on_idle,
+        .arg = app,
+    };
+}
+
+static void on_ping(void *arg, const struct lx_err *err)
+{
+    struct app *app = arg;
+    struct lx_err new_err;
+    struct lx_executor_opts opts = executor_opts(app);
+    if (err) {
+        lx_auto(str) char *text = lx_strf("the frontend refuses EXECUTOR_FRONTEND_PASSWORD \"***\", "
+                                          "is it the executors.accessToken of the site "
+                                          "configuration? (%s)",
+                                          err->text);
+        fail(app, text);
+    } else if (lx_executor_new(&opts, &app->executor, &new_err) < 0) {
+        fail(app, new_err.text);
+    } else {
+        lx_log(app->log, LX_LOG_INFO, "ready", LX_STR("executor", app->executor_name),
+               LX_STR("queue", app->queue_label), LX_STR("policy", lx_policy_hash(app->policy)));
+        lx_health_set_ready(app->health, true);
+        lx_executor_start(app->executor);
+    }
+}
+
+static int open_queue(struct app *app, struct lx_err *err)
+{
+    const struct lx_settings *s = &app->settings;
+    const char *single[] = {s->queue_name, NULL};
+    struct lx_queue_opts opts = {
+        .frontend_url = s->frontend_url,
+        .password = s->password,
+        .queues = s->queue_name ? single : (const char *const *)s->queue_names,
+        .multi = !s->queue_name,
+        .executor_name = app->executor_name,
+        .version = s->reported_version,
+        .git_version = app->git_version,
+        .num_cpus = s->job_num_cpus,
+        .memory = s->job_memory,
+        .disk_space = s->disk_space,
+        .metrics = app->metrics,
+    };
+    return lx_queue_new(app->loop, app->http, &opts, app->log, &app->queue, err);
+}
+
+static void on_git_version(void *arg, const char *version)
+{
+    struct app *app = arg;
+    struct lx_err err;
+    app->git_version = lx_strdup(version);
+    if (open_queue(app, &err) < 0) {
+        fail(app, err.text);
+        return;
+    }
+    app->ping = lx_startup_ping(app->loop, app->queue, app->settings.frontend_url, app->log, on_ping,
+                                app);
+}
+
+static void on_policy_ready(void *arg, const struct lx_err *err)
+{
+    struct app *app = arg;
+    if (err) {
+        lx_auto(str) char *text = lx_strf("the policy cannot be used: %s", err->text);
+        fail(app, text);
+        return;
+    }
+    app->git = lx_startup_git(app->loop, on_git_version, app);
+}
+
+/* An explicit path must work; otherwise $HOME/.kube/config if it exists, else the pod's own
+ * account (contract 3.3). */
+static int find_cluster(struct app *app, struct lx_err *err)
+{
+    const struct lx_settings *s = &app->settings;
+    if (s->kube_config_path) {
+        if (lx_kube_config_file(s->kube_config_path, &app->kube_config, err) < 0)
+            return lx_wrap(err, "invalid EXECUTOR_KUBERNETES_CONFIG_PATH \"%s\"",
+                           s->kube_config_path);
+        return 0;
+    }
+    lx_auto(str) char *path = s->home ? lx_path_join(s->home, ".kube/config") : NULL;
+    if (path && access(path, F_OK) == 0) {
+        if (lx_kube_config_file(path, &app->kube_config, err) == 0)
+            return 0;
+        if (!s->service_host)
+            return lx_wrap(err, "invalid %s", path);
+    }
+    if (s->service_host && s->service_port)
+        return lx_kube_config_pod(s->service_host, s->service_port, service_account,
+                                  &app->kube_config, err);
+    return lx_fail(err, LX_E_INVALID,
+                   "no Kubernetes credentials: EXECUTOR_KUBERNETES_CONFIG_PATH is not set, there is "
+                   "no $HOME/.kube/config, and this is not a pod (KUBERNETES_SERVICE_HOST and "
+                   "KUBERNETES_SERVICE_PORT are not set)");
+}
+
+static int open_policy(struct app *app, struct lx_err *err)
+{
+    const struct lx_settings *s = &app->settings;
+    lx_auto(str) char *data = NULL;
+    if ((!s->policy_dir || !s->library_dir) && lx_app_data_dir(&data, err) < 0)
+        return -1;
+    lx_auto(str) char *policy =
+        s->policy_dir ? lx_strdup(s->policy_dir) : lx_path_join(data, "scripts");
+    lx_auto(str) char *library =
+        s->library_dir ? lx_strdup(s->library_dir) : lx_path_join(data, "lua");
+    struct lx_bundle *bundle = NULL;
+    if (lx_bundle_load(policy, library, &bundle, err) < 0)
+        return s->policy_dir ? lx_wrap(err, "LUNEXEC_POLICY_DIR \"%s\"", s->policy_dir) : -1;
+    struct lx_policy_opts opts = {0};
+    return lx_policy_new(app->loop, bundle, &opts, app->log, on_policy_ready, app, &app->policy,
+                         err);
+}
+
+static int name_executor(struct app *app, struct lx_err *err)
+{
+    char host[HOST_NAME_MAX + 1] = "executor", uuid[LX_UUID_SIZE];
+    if (!app->settings.hostname)
+        gethostname(host, sizeof host - 1);
+    if (lx_uuid4(uuid, err) < 0)
+        return -1;
+    app->executor_name =
+        lx_strf("%s-%s", app->settings.hostname ? app->settings.hostname : host, uuid);
+    if (app->settings.queue_name) {
+        app->queue_label = lx_strdup(app->settings.queue_name);
+    } else {
+        char **names = app->settings.queue_names;
+        bool both = lx_strv_len(names) > 1 && !lx_streq(names[0], names[1]);
+        app->queue_label = lx_strdup(both ? "batches_codeintel" : names[0]);
+    }
+    return 0;
+}
+
+static void open_health(struct app *app)
+{
+    struct lx_err err;
+    if (lx_streq(app->settings.listen, "off"))
+        return;
+    /* Nothing depends on this port (operations 12c), so a taken one is no reason to stop. */
+    if (lx_health_new(app->loop, app->settings.listen, app->metrics, &app->health, &err) < 0)
+        lx_log(app->log, LX_LOG_WARN, "no /metrics and /healthz", LX_ERR(&err));
+}
+
+static int open_all(struct app *app, struct lx_err *err)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    struct lx_http_opts http = {0};
+    app->policy_settings = lx_settings_for_policy(&app->settings);
+    app->metrics = lx_metrics_new();
+    if (name_executor(app, err) < 0)
+        return -1;
+    for (size_t i = 0; i < 3; i++) {
+        if (lx_signal_new(app->loop, signals[i], on_signal, app, &app->signals[i], err) < 0)
+            return -1;
+    }
+    if (lx_http_new(app->loop, &http, &app->http, err) < 0 ||
+        lx_kube_new(app->loop, &app->kube_config, app->log, &app->kube, err) < 0 ||
+        open_policy(app, err) < 0)
+        return -1;
+    open_health(app);
+    return 0;
+}
+
+static void close_all(struct app *app)
+{
+    lx_executor_free(app->executor);
+    lx_startup_free(app->ping);
+    lx_startup_free(app->git);
+    lx_queue_free(app->queue);
+    lx_policy_free(app->policy);
+    lx_health_free(app->health);
+    lx_kube_free(app->kube);
+    lx_http_free(app->http);
+    for (size_t i = 0; i < 3; i++)
+        lx_signal_free(app->signals[i]);
+    lx_metrics_free(app->metrics);
+    json_decref(app->policy_settings);
+    free(app->executor_name);
+    free(app->queue_label);
+    free(app->git_version);
+}
+
+static int run_loop(struct app *app)
+{
+    struct lx_err err;
+    if (lx_http_global_init(&err) < 0 || lx_loop_new(&app->loop, &err) < 0) {
+        fprintf(stderr, "lunexec: %s\n", err.text);
+        return 1;
+    }
+    if (open_all(app, &err) < 0)
+        fail(app, err.text);
+    else
+        lx_loop_run(app->loop);
+    close_all(app);
+    lx_loop_free(app->loop);
+    lx_http_global_done();
+    return app->status;
+}
+
+static int read_settings(struct app *app, char *const *env)
+{
+    __attribute__((cleanup(lx_auto_buf))) struct lx_buf problems = LX_BUF_INIT(PROBLEMS_MAX);
+    struct lx_err err;
+    int result = lx_settings_read(&app->settings, env, &problems);
+    if (find_cluster(app, &err) < 0) {
+        lx_buf_addf(&problems, NULL, "%s\n", err.text);
+        result = -1;
+    }
+    lx_auto(strv) char **lines = lx_split(lx_buf_str(&problems), '\n');
+    for (char **line = lines; *line && **line; line++)
+        fprintf(stderr, "lunexec: %s\n", *line);
+    return result;
+}
+
+int lx_run_main(char *const *env)
+{
+    struct app app = {0};
+    int status = 1;
+    if (read_settings(&app, env) == 0) {
+        app.log = lx_log_new(STDERR_FILENO, app.settings.log_level, app.settings.log_format);
+        status = run_loop(&app);
+        lx_log_free(app.log);
+    }
+    lx_kube_config_done(&app.kube_config);
+    lx_settings_done(&app.settings);
+    return status;
+}

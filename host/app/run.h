@@ -1,0 +1,11 @@
+/*
+ * `lunexec run`: wires the rooms together and drives start, drain and stop.
+ */
+#ifndef LX_APP_RUN_H
+#define LX_APP_RUN_H
+
+/* Runs until drained, stopped or unable to start; the exit status: 0 after a drain or a stop, 1
+ * when the settings, the credentials or the policy are unusable. `env` is the environment. */
+int lx_run_main(char *const *env);
+
+#endif
