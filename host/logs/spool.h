@@ -1,0 +1,32 @@
+/*
+ * Bytes that are appended and read back: in memory up to a size, beyond it in a file that has no
+ * name.
+ */
+#ifndef LX_LOGS_SPOOL_H
+#define LX_LOGS_SPOOL_H
+
+#include "lunexec/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct lx_spool;
+
+/* `dir` is where the file would be; copied. */
+struct lx_spool *lx_spool_new(const char *dir, size_t memory_max);
+void lx_spool_free(struct lx_spool *spool);
+
+/* Appends all or nothing. LX_E_IO when the file cannot be made or written (disk full); what was
+ * appended before stays readable. */
+int lx_spool_append(struct lx_spool *spool, const char *data, size_t len, struct lx_err *err);
+
+uint64_t lx_spool_len(const struct lx_spool *spool);
+bool lx_spool_in_file(const struct lx_spool *spool);
+
+/* Up to `size` bytes from `offset`, fewer for reasons of its own, 0 only at the end; -1 when the
+ * file cannot be read. */
+ssize_t lx_spool_read(const struct lx_spool *spool, uint64_t offset, char *out, size_t size);
+
+#endif
