@@ -125,8 +125,8 @@ def check_completed(job, count):
     equal(len(results), count, "step results")
 
 
-TWO_STEPS = ("echo one >> README.md; echo first step",
-             "cat ../workspace-files/greeting.txt; echo two >> README.md")
+TWO_STEPS = ("cat ../workspace-files/greeting.txt; echo one >> README.md",
+             "echo two >> README.md; cat README.md")
 
 
 @test
@@ -134,7 +134,9 @@ def two_steps_v2(scene):
     """A job of two steps completes; its entries, in order, are those of the contract."""
     job = scene.run(*TWO_STEPS)
     check_completed(job, 2)
-    holds("stdout: first step" in job.entry("step.kubernetes.step.0.run").lines(), "output of step 0")
+    first, second = (job.entry(f"step.kubernetes.step.{i}.run").lines() for i in (0, 1))
+    holds("stdout: Hello from a workspace file" in first, "the workspace file in step 0")
+    equal(second[-3:], ["stdout: # Widgets", "stdout: one", "stdout: two"], "output of step 1")
     holds("s3cr3t-value" not in json.dumps([e.out for e in job.entries]), "a secret in the log")
     scene.check_clean()
 
