@@ -1,13 +1,19 @@
 #include "lunexec/backoff.h"
 
+#include <limits.h>
+#include <math.h>
+
 uint64_t lx_backoff_next(struct lx_backoff *backoff, struct lx_rand *rand)
 {
-    unsigned shift = backoff->attempt < 40 ? backoff->attempt : 40;
-    uint64_t bound = backoff->base_ms << shift;
-    if (bound >> shift != backoff->base_ms || bound > backoff->max_ms)
-        bound = backoff->max_ms;
-    backoff->attempt++;
-    uint64_t delay = lx_rand_below(rand, bound);
+    uint64_t ceiling = backoff->max_ms;
+    if (backoff->attempt < 64 && backoff->base_ms <= UINT64_MAX >> backoff->attempt) {
+        uint64_t grown = backoff->base_ms << backoff->attempt;
+        if (grown < ceiling)
+            ceiling = grown;
+    }
+    if (backoff->attempt < UINT_MAX)
+        backoff->attempt++;
+    uint64_t delay = lx_rand_below(rand, ceiling);
     return delay < backoff->base_ms ? backoff->base_ms : delay;
 }
 
@@ -23,13 +29,17 @@ void lx_tokens_init(struct lx_tokens *tokens, double rate, double burst, uint64_
 
 uint64_t lx_tokens_take(struct lx_tokens *tokens, uint64_t now_ms)
 {
-    tokens->level += (double)(now_ms - tokens->at_ms) * tokens->rate / 1000;
-    if (tokens->level > tokens->burst)
-        tokens->level = tokens->burst;
-    tokens->at_ms = now_ms;
-    if (tokens->level >= 1) {
-        tokens->level -= 1;
+    if (now_ms > tokens->at_ms) {
+        double gained = (double)(now_ms - tokens->at_ms) * tokens->rate / 1000.0;
+        tokens->level = fmin(tokens->burst, tokens->level + gained);
+        tokens->at_ms = now_ms;
+    }
+    if (tokens->level >= 1.0) {
+        tokens->level -= 1.0;
         return 0;
     }
-    return (uint64_t)((1 - tokens->level) * 1000 / tokens->rate) + 1;
+    double wait = ceil((1.0 - tokens->level) * 1000.0 / tokens->rate);
+    if (!(tokens->rate > 0.0) || tokens->burst < 1.0 || wait >= 9e18)
+        return UINT64_MAX;
+    return wait < 1.0 ? 1 : (uint64_t)wait;
 }

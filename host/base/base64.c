@@ -1,6 +1,7 @@
 #include "lunexec/text.h"
 
 #include <stdint.h>
+#include <string.h>
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -8,61 +9,78 @@ int lx_base64_encode(struct lx_buf *out, const void *data, size_t len, struct lx
 {
     const unsigned char *in = data;
     if (len > SIZE_MAX / 2)
-        return lx_fail(err, LX_E_LIMIT, "too much to encode");
-    char *at = lx_buf_reserve(out, (len + 2) / 3 * 4, err);
+        return lx_fail(err, LX_E_LIMIT, "more than %zu bytes", out->max);
+    size_t size = (len + 2) / 3 * 4;
+    char *at = lx_buf_reserve(out, size, err);
     if (!at)
         return -1;
-    char *start = at;
-    for (size_t i = 0; i < len; i += 3) {
-        size_t left = len - i;
-        uint32_t v = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) |
-                     (left > 2 ? in[i + 2] : 0u);
+    for (; len >= 3; in += 3, len -= 3) {
+        uint32_t v = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
         *at++ = alphabet[v >> 18];
-        *at++ = alphabet[v >> 12 & 63];
-        *at++ = left > 1 ? alphabet[v >> 6 & 63] : '=';
-        *at++ = left > 2 ? alphabet[v & 63] : '=';
+        *at++ = alphabet[v >> 12 & 63u];
+        *at++ = alphabet[v >> 6 & 63u];
+        *at++ = alphabet[v & 63u];
+    }
+    if (len) {
+        uint32_t v = (uint32_t)in[0] << 16 | (len == 2 ? (uint32_t)in[1] << 8 : 0);
+        *at++ = alphabet[v >> 18];
+        *at++ = alphabet[v >> 12 & 63u];
+        *at++ = len == 2 ? alphabet[v >> 6 & 63u] : '=';
+        *at++ = '=';
     }
     *at = '\0';
-    out->len += (size_t)(at - start);
+    out->len += size;
     return 0;
 }
 
-static int value_of(char c)
+/* 0 to 63, or 255 for what is not in the alphabet. */
+static unsigned value_of(char c)
 {
     if (c >= 'A' && c <= 'Z')
-        return c - 'A';
+        return (unsigned)(c - 'A');
     if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
+        return (unsigned)(c - 'a') + 26u;
     if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+        return (unsigned)(c - '0') + 52u;
+    if (c == '+')
+        return 62u;
+    return c == '/' ? 63u : 255u;
 }
 
 int lx_base64_decode(struct lx_buf *out, const char *text, size_t len, struct lx_err *err)
 {
     if (len % 4 != 0)
-        return lx_fail(err, LX_E_INVALID, "base64 text has a length that is no multiple of 4");
-    size_t padding = 0;
-    while (padding < 2 && padding < len && text[len - 1 - padding] == '=')
-        padding++;
-    char *at = lx_buf_reserve(out, len / 4 * 3, err);
+        return lx_fail(err, LX_E_INVALID, "base64: length %zu is not a multiple of 4", len);
+    size_t pad = 0;
+    while (pad < 2 && pad < len && text[len - 1 - pad] == '=')
+        pad++;
+    size_t size = len / 4 * 3 - pad;
+    char *at = lx_buf_reserve(out, size, err);
     if (!at)
         return -1;
-    char *start = at;
-    for (size_t i = 0; i < len; i += 4) {
-        uint32_t v = 0;
-        for (size_t k = 0; k < 4; k++) {
-            int digit = i + k >= len - padding ? 0 : value_of(text[i + k]);
-            if (digit < 0)
-                return lx_fail(err, LX_E_INVALID, "base64 text has an illegal character at %zu",
-                               i + k);
-            v = v << 6 | (uint32_t)digit;
+    uint32_t bits = 0;
+    char *end = at + size;
+    for (size_t i = 0; i < len; i++) {
+        unsigned value = i < len - pad ? value_of(text[i]) : 0;
+        if (value == 255u) {
+            out->data[out->len] = '\0';
+            return lx_fail(err, LX_E_INVALID, "base64: bad character at offset %zu", i);
         }
-        *at++ = (char)(v >> 16);
-        *at++ = (char)(v >> 8 & 0xff);
-        *at++ = (char)(v & 0xff);
+        bits = bits << 6 | value;
+        if (i % 4 == 3) {
+            for (unsigned shift = 16; at < end; shift -= 8) {
+                *at++ = (char)(unsigned char)(bits >> shift);
+                if (shift == 0)
+                    break;
+            }
+            if (pad && i == len - 1 && bits & (pad == 1 ? 0xffu : 0xffffu)) {
+                out->data[out->len] = '\0';
+                return lx_fail(err, LX_E_INVALID, "base64: bits left over at the end");
+            }
+            bits = 0;
+        }
     }
-    out->len += (size_t)(at - start) - padding;
-    out->data[out->len] = '\0';
+    *end = '\0';
+    out->len += size;
     return 0;
 }

@@ -2,13 +2,16 @@
 
 #include "lunexec/mem.h"
 
+#include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#define FIRST_CAP 64
 
 void lx_buf_init(struct lx_buf *buf, size_t max)
 {
-    *buf = (struct lx_buf){.max = max};
+    *buf = (struct lx_buf)LX_BUF_INIT(max);
 }
 
 void lx_buf_done(struct lx_buf *buf)
@@ -26,38 +29,37 @@ void lx_buf_reset(struct lx_buf *buf)
         buf->data[0] = '\0';
 }
 
-char *lx_buf_reserve(struct lx_buf *buf, size_t len, struct lx_err *err)
+/* Makes cap at least len + more + 1. */
+static int grow(struct lx_buf *buf, size_t more, struct lx_err *err)
 {
-    if (len > buf->max || buf->len > buf->max - len) {
-        lx_fail(err, LX_E_LIMIT, "more than the maximum of %zu bytes", buf->max);
-        return NULL;
-    }
-    size_t need = buf->len + len + 1;
-    if (need > buf->cap) {
-        size_t cap = buf->cap ? buf->cap : 64;
-        while (cap < need)
-            cap *= 2;
-        if (cap > buf->max + 1)
-            cap = buf->max + 1;
-        char *data = realloc(buf->data, cap);
-        if (!data) {
-            lx_fail(err, LX_E_IO, "out of memory for %zu bytes", cap);
-            return NULL;
-        }
-        buf->data = data;
-        buf->cap = cap;
-        buf->data[buf->len] = '\0';
-    }
-    return buf->data + buf->len;
+    size_t max = buf->max < SIZE_MAX ? buf->max : SIZE_MAX - 1;
+    if (more > max - buf->len)
+        return lx_fail(err, LX_E_LIMIT, "more than %zu bytes", max);
+    size_t need = buf->len + more + 1;
+    if (need <= buf->cap)
+        return 0;
+    size_t cap = buf->cap > SIZE_MAX / 2 ? SIZE_MAX : buf->cap * 2;
+    if (cap < FIRST_CAP)
+        cap = FIRST_CAP;
+    if (cap > max + 1)
+        cap = max + 1;
+    if (cap < need)
+        cap = need;
+    char *data = realloc(buf->data, cap);
+    if (!data)
+        return lx_fail_errno(err, ENOMEM, "growing a buffer to %zu bytes", cap);
+    buf->data = data;
+    buf->cap = cap;
+    buf->data[buf->len] = '\0';
+    return 0;
 }
 
 int lx_buf_add(struct lx_buf *buf, const void *data, size_t len, struct lx_err *err)
 {
-    char *out = lx_buf_reserve(buf, len, err);
-    if (!out)
+    if (grow(buf, len, err) < 0)
         return -1;
-    if (len > 0)
-        memcpy(out, data, len);
+    if (len)
+        memcpy(buf->data + buf->len, data, len);
     buf->len += len;
     buf->data[buf->len] = '\0';
     return 0;
@@ -77,24 +79,32 @@ int lx_buf_addf(struct lx_buf *buf, struct lx_err *err, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    char *text = NULL;
-    int len = vasprintf(&text, fmt, args);
+    int len = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
     if (len < 0)
-        return lx_fail(err, LX_E_IO, "out of memory");
-    int result = lx_buf_add(buf, text, (size_t)len, err);
-    free(text);
-    return result;
+        return lx_fail_errno(err, errno, "formatting");
+    if (grow(buf, (size_t)len, err) < 0)
+        return -1;
+    va_start(args, fmt);
+    (void)vsnprintf(buf->data + buf->len, (size_t)len + 1, fmt, args);
+    va_end(args);
+    buf->len += (size_t)len;
+    return 0;
+}
+
+char *lx_buf_reserve(struct lx_buf *buf, size_t len, struct lx_err *err)
+{
+    return grow(buf, len, err) < 0 ? NULL : buf->data + buf->len;
 }
 
 void lx_buf_consume(struct lx_buf *buf, size_t len)
 {
     lx_assert(len <= buf->len);
+    if (len == 0)
+        return;
     buf->len -= len;
-    if (buf->data) {
-        memmove(buf->data, buf->data + len, buf->len);
-        buf->data[buf->len] = '\0';
-    }
+    memmove(buf->data, buf->data + len, buf->len);
+    buf->data[buf->len] = '\0';
 }
 
 const char *lx_buf_str(const struct lx_buf *buf)

@@ -4,74 +4,110 @@
 #include <stdlib.h>
 #include <string.h>
 
-int lx_fail(struct lx_err *err, enum lx_code code, const char *fmt, ...)
+/* Makes `text` one line and, where it was cut, removes a character of which only a part is left. */
+static void tidy(char text[LX_ERR_TEXT], size_t wanted)
 {
-    if (err) {
-        va_list args;
-        va_start(args, fmt);
-        vsnprintf(err->text, sizeof err->text, fmt, args);
-        va_end(args);
-        err->code = code;
+    size_t len = strlen(text);
+    if (wanted > len) {
+        size_t lead = len;
+        while (lead > 0 && ((unsigned char)text[lead - 1] & 0xC0u) == 0x80u)
+            lead--;
+        if (lead > 0 && (unsigned char)text[lead - 1] >= 0xC0u)
+            text[lead - 1] = '\0';
     }
-    return -1;
+    for (char *p = text; *p; p++) {
+        if ((unsigned char)*p < 0x20u || *p == 0x7f)
+            *p = ' ';
+    }
+    len = strlen(text);
+    while (len > 0 && text[len - 1] == ' ')
+        text[--len] = '\0';
 }
 
-/* Appends ": <text>" after the first `len` bytes, cut at the size. */
-static void append(struct lx_err *err, int len, const char *text)
+static void fill(struct lx_err *err, const char *tail, const char *fmt, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+/* Writes "<fmt>" or "<fmt>: <tail>" into err->text; the arguments may point into it. */
+static void fill(struct lx_err *err, const char *tail, const char *fmt, va_list args)
 {
-    if (len < 0 || (size_t)len + 3 > sizeof err->text)
-        return;
-    char *at = err->text + len;
-    size_t room = sizeof err->text - (size_t)len - 3, n = strnlen(text, room);
-    memcpy(at, ": ", 2);
-    memmove(at + 2, text, n);
-    at[2 + n] = '\0';
+    char text[LX_ERR_TEXT];
+    int len = vsnprintf(text, sizeof(text), fmt, args);
+    size_t wanted = len > 0 ? (size_t)len : 0;
+    if (len < 0)
+        text[0] = '\0';
+    if (tail && wanted < sizeof(text)) {
+        len = snprintf(text + wanted, sizeof(text) - wanted, ": %s", tail);
+        wanted += len > 0 ? (size_t)len : 0;
+    }
+    tidy(text, wanted);
+    memcpy(err->text, text, sizeof(text));
+}
+
+int lx_fail(struct lx_err *err, enum lx_code code, const char *fmt, ...)
+{
+    if (!err)
+        return -1;
+    va_list args;
+    va_start(args, fmt);
+    fill(err, NULL, fmt, args);
+    va_end(args);
+    err->code = code;
+    return -1;
 }
 
 int lx_wrap(struct lx_err *err, const char *fmt, ...)
 {
-    if (err) {
-        char old[LX_ERR_TEXT];
-        memcpy(old, err->text, sizeof old);
-        va_list args;
-        va_start(args, fmt);
-        int len = vsnprintf(err->text, sizeof err->text, fmt, args);
-        va_end(args);
-        append(err, len, old);
-    }
+    if (!err)
+        return -1;
+    va_list args;
+    va_start(args, fmt);
+    fill(err, err->text, fmt, args);
+    va_end(args);
     return -1;
 }
 
 int lx_fail_errno(struct lx_err *err, int number, const char *fmt, ...)
 {
-    if (err) {
-        va_list args;
-        va_start(args, fmt);
-        int len = vsnprintf(err->text, sizeof err->text, fmt, args);
-        va_end(args);
-        append(err, len, strerror(number));
-        err->code = LX_E_IO;
-    }
+    if (!err)
+        return -1;
+    char reason[128];
+    va_list args;
+    va_start(args, fmt);
+    fill(err, strerror_r(number, reason, sizeof(reason)), fmt, args);
+    va_end(args);
+    err->code = LX_E_IO;
     return -1;
 }
 
 const char *lx_code_name(enum lx_code code)
 {
-    static const char *const names[] = {
-        [LX_OK] = "ok",
-        [LX_E_INVALID] = "invalid",
-        [LX_E_IO] = "io",
-        [LX_E_TIMEOUT] = "timeout",
-        [LX_E_CANCELLED] = "cancelled",
-        [LX_E_LIMIT] = "limit",
-        [LX_E_AUTH] = "auth",
-        [LX_E_NOT_FOUND] = "not-found",
-        [LX_E_CONFLICT] = "conflict",
-        [LX_E_GONE] = "gone",
-        [LX_E_REFUSED] = "refused",
-        [LX_E_PEER] = "peer",
-    };
-    return names[code];
+    switch (code) {
+    case LX_OK:
+        return "ok";
+    case LX_E_INVALID:
+        return "invalid";
+    case LX_E_IO:
+        return "io";
+    case LX_E_TIMEOUT:
+        return "timeout";
+    case LX_E_CANCELLED:
+        return "cancelled";
+    case LX_E_LIMIT:
+        return "limit";
+    case LX_E_AUTH:
+        return "auth";
+    case LX_E_NOT_FOUND:
+        return "not_found";
+    case LX_E_CONFLICT:
+        return "conflict";
+    case LX_E_GONE:
+        return "gone";
+    case LX_E_REFUSED:
+        return "refused";
+    case LX_E_PEER:
+        return "peer";
+    }
+    return "unknown";
 }
 
 _Noreturn void lx_assert_failed(const char *cond, const char *file, int line)

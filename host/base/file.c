@@ -2,122 +2,116 @@
 
 #include "lunexec/mem.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int read_all(int fd, const char *path, struct lx_buf *out, struct lx_err *err)
+#define CHUNK 65536u
+
+static int fail_path(struct lx_err *err, const char *what, const char *path)
 {
-    char chunk[16384];
-    for (;;) {
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return lx_fail_errno(err, errno, "reading %s", path);
-        if (n == 0)
-            return 0;
-        if (lx_buf_add(out, chunk, (size_t)n, err) < 0)
+    int number = errno;
+    lx_fail_errno(err, number, "%s %s", what, path);
+    if (err && number == ENOENT)
+        err->code = LX_E_NOT_FOUND;
+    return -1;
+}
+
+/* One read into `out`: 1 for more to come, 0 at the end, -1 on failure. */
+static int read_some(int fd, const char *path, struct lx_buf *out, struct lx_err *err)
+{
+    char probe;
+    size_t room = out->max - out->len;
+    size_t want = room < CHUNK ? room : CHUNK;
+    char *at = &probe;
+    if (room > 0) {
+        at = lx_buf_reserve(out, want, err);
+        if (!at)
             return lx_wrap(err, "reading %s", path);
     }
+    ssize_t got;
+    do
+        got = read(fd, at, want ? want : 1);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return fail_path(err, "reading", path);
+    if (got > 0 && room == 0)
+        return lx_fail(err, LX_E_LIMIT, "reading %s: more than %zu bytes", path, out->max);
+    if (room > 0) {
+        out->len += (size_t)got;
+        out->data[out->len] = '\0';
+    }
+    return got > 0;
 }
 
 int lx_file_read(const char *path, struct lx_buf *out, struct lx_err *err)
 {
+    size_t before = out->len;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        int number = errno;
-        lx_fail_errno(err, number, "cannot open %s", path);
-        if (err && (number == ENOENT || number == ENOTDIR))
-            err->code = LX_E_NOT_FOUND;
-        return -1;
-    }
-    int result = read_all(fd, path, out, err);
+    if (fd < 0)
+        return fail_path(err, "reading", path);
+    int more;
+    do
+        more = read_some(fd, path, out, err);
+    while (more > 0);
     close(fd);
-    return result;
+    if (more < 0 && out->data) {
+        out->len = before;
+        out->data[before] = '\0';
+    }
+    return more;
 }
 
 int lx_file_write(const char *path, const void *data, size_t len, unsigned mode, struct lx_err *err)
 {
     const char *at = data;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, (mode_t)mode);
     if (fd < 0)
-        return lx_fail_errno(err, errno, "cannot create %s", path);
+        return fail_path(err, "writing", path);
     while (len > 0) {
-        ssize_t n = write(fd, at, len);
-        if (n < 0 && errno == EINTR)
+        ssize_t put = write(fd, at, len);
+        if (put < 0 && errno == EINTR)
             continue;
-        if (n < 0) {
-            int number = errno;
+        if (put < 0) {
+            int rc = fail_path(err, "writing", path);
             close(fd);
-            return lx_fail_errno(err, number, "writing %s", path);
+            return rc;
         }
-        at += n;
-        len -= (size_t)n;
+        at += put;
+        len -= (size_t)put;
     }
-    if (close(fd) < 0)
-        return lx_fail_errno(err, errno, "writing %s", path);
-    return 0;
+    return close(fd) < 0 && errno != EINTR ? fail_path(err, "writing", path) : 0;
 }
 
-static int remove_at(int dir, const char *name, const char *path, struct lx_err *err);
-
-static int remove_children(int dir, const char *name, const char *path, struct lx_err *err)
+static int make_dir(const char *path, mode_t mode, struct lx_err *err)
 {
-    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return lx_fail_errno(err, errno, "cannot open %s", path);
-    DIR *stream = fdopendir(fd);
-    if (!stream) {
-        close(fd);
-        return lx_fail_errno(err, errno, "cannot read %s", path);
-    }
-    int result = 0;
-    for (const struct dirent *entry; result == 0 && (entry = readdir(stream));) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            result = remove_at(fd, entry->d_name, path, err);
-    }
-    closedir(stream);
-    return result;
-}
-
-static int remove_at(int dir, const char *name, const char *path, struct lx_err *err)
-{
+    if (mkdir(path, mode) == 0)
+        return 0;
+    int number = errno;
     struct stat st;
-    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : lx_fail_errno(err, errno, "cannot look at %s", path);
-    bool is_dir = S_ISDIR(st.st_mode);
-    if (is_dir) {
-        /* A folder without write permission (a Go module cache) cannot be emptied otherwise. */
-        (void)fchmodat(dir, name, 0700, 0);
-        if (remove_children(dir, name, path, err) < 0)
-            return -1;
+    if (number == EEXIST && stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            return 0;
+        number = ENOTDIR;
     }
-    if (unlinkat(dir, name, is_dir ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
-        return lx_fail_errno(err, errno, "cannot remove %s in %s", name, path);
-    return 0;
-}
-
-int lx_remove_tree(const char *path, struct lx_err *err)
-{
-    return remove_at(AT_FDCWD, path, path, err);
+    errno = number;
+    return fail_path(err, "creating directory", path);
 }
 
 int lx_mkdirs(const char *path, unsigned mode, struct lx_err *err)
 {
     lx_auto(str) char *copy = lx_strdup(path);
-    for (char *at = copy + 1;; at++) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        char saved = *at;
+    char *at = copy;
+    for (;;) {
+        at += strspn(at, "/");
+        at += strcspn(at, "/");
+        if (!*at)
+            return make_dir(copy, (mode_t)mode, err);
         *at = '\0';
-        if (mkdir(copy, mode) < 0 && errno != EEXIST)
-            return lx_fail_errno(err, errno, "cannot create %s", copy);
-        if (saved == '\0')
-            return 0;
-        *at = saved;
+        if (make_dir(copy, (mode_t)mode, err) < 0)
+            return -1;
+        *at = '/';
     }
 }

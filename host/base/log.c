@@ -1,33 +1,61 @@
 #include "lunexec/log.h"
 
-#include "lunexec/buf.h"
+#include "base/log_line.h"
 #include "lunexec/clock.h"
 #include "lunexec/mem.h"
 
-#include <inttypes.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#define LINE_MAX_BYTES 16384
 
 struct lx_log {
     int fd;
+    int own; /* the same pipe or terminal, opened again as non-blocking; -1 if that was refused */
+    bool socket;
     enum lx_level level;
     enum lx_log_format format;
     uint64_t dropped;
+    struct lx_buf line;
 };
 
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
+/*
+ * O_NONBLOCK belongs to the open file, which others share (a terminal: the shell). A second opening
+ * through /proc is ours alone. Where that is refused, poll tells whether a line fits.
+ */
+static int reopen(int fd)
+{
+    char path[32];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
 
 struct lx_log *lx_log_new(int fd, enum lx_level level, enum lx_log_format format)
 {
-    struct lx_log *log = lx_alloc(sizeof *log);
-    *log = (struct lx_log){.fd = fd, .level = level, .format = format};
+    struct lx_log *log = lx_alloc(sizeof(*log));
+    struct stat st;
+    *log = (struct lx_log){.fd = fd, .own = -1, .level = level, .format = format};
+    lx_buf_init(&log->line, LX_LOG_LINE_MAX);
+    if (fstat(fd, &st) == 0) {
+        log->socket = S_ISSOCK(st.st_mode);
+        if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+            log->own = reopen(fd);
+    }
     return log;
 }
 
 void lx_log_free(struct lx_log *log)
 {
+    if (!log)
+        return;
+    if (log->own >= 0)
+        close(log->own);
+    lx_buf_done(&log->line);
     free(log);
 }
 
@@ -37,11 +65,11 @@ int lx_level_parse(const char *text, enum lx_level *ret_level)
         const char *name;
         enum lx_level level;
     } names[] = {
-        {"dbug", LX_LOG_DEBUG}, {"debug", LX_LOG_DEBUG}, {"info", LX_LOG_INFO},
-        {"warn", LX_LOG_WARN},  {"error", LX_LOG_ERROR}, {"eror", LX_LOG_ERROR},
+        {"dbug", LX_LOG_DEBUG},  {"debug", LX_LOG_DEBUG}, {"info", LX_LOG_INFO},
+        {"warn", LX_LOG_WARN},   {"error", LX_LOG_ERROR}, {"eror", LX_LOG_ERROR},
         {"crit", LX_LOG_ERROR},
     };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; text && i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(text, names[i].name) == 0) {
             *ret_level = names[i].level;
             return 0;
@@ -53,7 +81,7 @@ int lx_level_parse(const char *text, enum lx_level *ret_level)
 int lx_log_format_parse(const char *text, enum lx_log_format *ret_format)
 {
     static const char *const names[] = {"logfmt", "condensed", "json"};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; text && i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(text, names[i]) == 0) {
             *ret_format = (enum lx_log_format)i;
             return 0;
@@ -62,45 +90,19 @@ int lx_log_format_parse(const char *text, enum lx_log_format *ret_format)
     return -1;
 }
 
-/* The text in double quotes, escaped as JSON and logfmt both take it. */
-static void add_quoted(struct lx_buf *out, const char *text)
+static ssize_t put(const struct lx_log *log)
 {
-    lx_buf_addc(out, '"', NULL);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            lx_buf_addf(out, NULL, "\\%c", c);
-        else if (c == '\n')
-            lx_buf_adds(out, "\\n", NULL);
-        else if (c < 0x20)
-            lx_buf_addf(out, NULL, "\\u%04x", c);
-        else
-            lx_buf_addc(out, (char)c, NULL);
+    const struct lx_buf *line = &log->line;
+    if (log->socket)
+        return send(log->fd, line->data, line->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (log->own >= 0)
+        return write(log->own, line->data, line->len);
+    struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};
+    if (poll(&poll_fd, 1, 0) == 0) {
+        errno = EAGAIN;
+        return -1;
     }
-    lx_buf_addc(out, '"', NULL);
-}
-
-static void add_value(struct lx_buf *out, const char *text)
-{
-    if (*text && !text[strcspn(text, " \"\\=\n\r\t")])
-        lx_buf_adds(out, text, NULL);
-    else
-        add_quoted(out, text);
-}
-
-static void add_fields(struct lx_buf *out, const struct lx_field *fields, enum lx_log_format format)
-{
-    for (; fields->key; fields++) {
-        if (fields->kind == LX_FIELD_STR && !fields->str)
-            continue;
-        lx_buf_addf(out, NULL, format == LX_LOG_JSON ? ",\"%s\":" : " %s=", fields->key);
-        if (fields->kind == LX_FIELD_INT)
-            lx_buf_addf(out, NULL, "%" PRId64, fields->num);
-        else if (format == LX_LOG_JSON)
-            add_quoted(out, fields->str);
-        else
-            add_value(out, fields->str);
-    }
+    return write(log->fd, line->data, line->len);
 }
 
 void lx_log_emit(struct lx_log *log, enum lx_level level, const char *msg,
@@ -108,32 +110,16 @@ void lx_log_emit(struct lx_log *log, enum lx_level level, const char *msg,
 {
     if (!log || level < log->level)
         return;
-    char now[LX_RFC3339_SIZE];
-    __attribute__((cleanup(lx_auto_buf))) struct lx_buf line = LX_BUF_INIT(LINE_MAX_BYTES);
-    struct timespec wall = lx_wall();
-    wall.tv_nsec -= wall.tv_nsec % 1000000;
-    lx_rfc3339(wall, now);
-    switch (log->format) {
-    case LX_LOGFMT:
-        lx_buf_addf(&line, NULL, "t=%s lvl=%s msg=", now, level_names[level]);
-        add_quoted(&line, msg);
-        break;
-    case LX_LOG_CONDENSED:
-        lx_buf_addf(&line, NULL, "%s %s %s", now, level_names[level], msg);
-        break;
-    case LX_LOG_JSON:
-        lx_buf_addf(&line, NULL, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", now,
-                    level_names[level]);
-        add_quoted(&line, msg);
-        break;
-    }
-    add_fields(&line, fields, log->format);
-    lx_buf_adds(&line, log->format == LX_LOG_JSON ? "}\n" : "\n", NULL);
-    if (write(log->fd, lx_buf_str(&line), line.len) != (ssize_t)line.len)
+    lx_log_line(&log->line, log->format, lx_wall(), level, msg, fields);
+    ssize_t done;
+    do
+        done = put(log);
+    while (done < 0 && errno == EINTR);
+    if (done != (ssize_t)log->line.len)
         log->dropped++;
 }
 
 uint64_t lx_log_dropped(const struct lx_log *log)
 {
-    return log->dropped;
+    return log ? log->dropped : 0;
 }

@@ -1,12 +1,13 @@
 #include "lunexec/mem.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-static _Noreturn void out_of_memory(void)
+static _Noreturn void out_of_memory(size_t size)
 {
-    dprintf(2, "lunexec: out of memory\n");
+    dprintf(2, "lunexec: out of memory (%zu bytes wanted)\n", size);
     abort();
 }
 
@@ -17,10 +18,13 @@ void *lx_alloc(size_t size)
 
 void *lx_alloc_array(size_t count, size_t size)
 {
-    void *memory = calloc(count ? count : 1, size ? size : 1);
-    if (!memory)
-        out_of_memory();
-    return memory;
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        out_of_memory(SIZE_MAX);
+    void *p = calloc(1, total ? total : 1);
+    if (!p)
+        out_of_memory(total);
+    return p;
 }
 
 char *lx_strdup(const char *text)
@@ -30,19 +34,22 @@ char *lx_strdup(const char *text)
 
 char *lx_strndup(const char *text, size_t len)
 {
+    if (len == SIZE_MAX)
+        out_of_memory(len);
     char *copy = lx_alloc(len + 1);
-    memcpy(copy, text, len);
+    if (len)
+        memcpy(copy, text, len);
     return copy;
 }
 
 char *lx_strf(const char *fmt, ...)
 {
-    va_list args;
     char *text = NULL;
+    va_list args;
     va_start(args, fmt);
     int len = vasprintf(&text, fmt, args);
     va_end(args);
     if (len < 0 || !text)
-        out_of_memory();
+        out_of_memory(0);
     return text;
 }

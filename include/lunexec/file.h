@@ -7,13 +7,14 @@
 #include "lunexec/buf.h"
 
 /* Appends the file's bytes to `out`; LX_E_NOT_FOUND, LX_E_IO, or LX_E_LIMIT beyond out's maximum.
- * The message names the path. */
+ * The message names the path. On failure `out` is as it was. */
 int lx_file_read(const char *path, struct lx_buf *out, struct lx_err *err);
 
 /* Replaces the file's contents (created with `mode`); not atomic. */
 int lx_file_write(const char *path, const void *data, size_t len, unsigned mode, struct lx_err *err);
 
-/* Removes a directory and all in it, never following symbolic links; absent is fine. */
+/* Removes a directory and all in it, never following symbolic links; absent is fine. What is
+ * not a directory is unlinked. Any depth; a mount point inside is an error. */
 int lx_remove_tree(const char *path, struct lx_err *err);
 
 /* Creates the directory and its missing parents. */

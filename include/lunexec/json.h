@@ -5,6 +5,7 @@
 #define LUNEXEC_JSON_H
 
 #include "lunexec/buf.h"
+#include "lunexec/escape.h"
 #include "lunexec/mem.h"
 
 #include <jansson.h>
@@ -41,9 +42,5 @@ json_t *lx_json_get_nocase(const json_t *object, const char *key);
 int lx_json_need_str(const json_t *object, const char *key, const char **ret_text,
                      struct lx_err *err);
 int lx_json_need_int(const json_t *object, const char *key, int64_t *ret_value, struct lx_err *err);
-
-/* Appends `text` as the inside of a JSON string: quotes, backslashes and control characters
- * escaped, invalid UTF-8 as U+FFFD (contract 7.3); no quotes around it. */
-int lx_json_escape(struct lx_buf *out, const char *text, size_t len, struct lx_err *err);
 
 #endif

@@ -1,8 +1,12 @@
 /*
  * The program's own log: one line an event, on one file descriptor, levelled, with typed fields.
  * Formats are the original's SRC_LOG_FORMAT names: "logfmt", "condensed", "json".
- * A line is written with one write(2); when the descriptor would block or fails the line is
- * dropped and counted.
+ *   logfmt     time=2020-04-20T15:29:17.123Z level=info msg="job dequeued" queue=batches id=42
+ *   condensed  2020-04-20T15:29:17.123Z INFO  job dequeued {"queue":"batches","id":42}
+ *   json       {"time":"...","level":"info","msg":"job dequeued","queue":"batches","id":42}
+ * A line has at most 4096 bytes (long values are cut, then left out) and is written with one
+ * write(2); when the descriptor would block or fails the line is dropped and counted. SIGPIPE is
+ * the caller's to ignore.
  */
 #ifndef LUNEXEC_LOG_H
 #define LUNEXEC_LOG_H
@@ -31,7 +35,7 @@ struct lx_log;
 struct lx_log *lx_log_new(int fd, enum lx_level level, enum lx_log_format format);
 void lx_log_free(struct lx_log *log);
 
-/* dbug|debug, info, warn, error|eror, crit; 0 or -1. */
+/* dbug|debug, info, warn, error|eror|crit; 0, or -1 with the result untouched. */
 int lx_level_parse(const char *text, enum lx_level *ret_level);
 int lx_log_format_parse(const char *text, enum lx_log_format *ret_format);
 

@@ -11,7 +11,7 @@
 struct lx_map;
 
 /* An empty map of at most `max` entries. `release` (may be NULL) is called for each value that is
- * replaced, deleted, or left when the map is freed. */
+ * replaced by another one, or left when the map is freed. */
 struct lx_map *lx_map_new(size_t max, void (*release)(void *value));
 void lx_map_free(struct lx_map *map);
 

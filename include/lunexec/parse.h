@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Decimal digits; the signed one takes a leading + or -. NULL fails. */
 int lx_parse_i64(const char *text, int64_t *ret_value);
 int lx_parse_u64(const char *text, uint64_t *ret_value);
 

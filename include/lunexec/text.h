@@ -21,16 +21,18 @@ void lx_strv_free(char **strv);
 size_t lx_strv_len(char *const *strv); /* NULL counts 0 */
 LX_DEFINE_AUTO(strv, char **, lx_strv_free)
 
-/* Appends `text` as one POSIX shell word: '...' with ' written as '"'"'. */
+/* Appends `text` as one POSIX shell word: '...' with ' written as '"'"'. LX_E_INVALID for a
+ * NUL byte. On failure the buffer is as it was. */
 int lx_shell_quote(struct lx_buf *out, const char *text, size_t len, struct lx_err *err);
 
-/* RFC 4648 base64 with padding. Decoding refuses anything else with LX_E_INVALID. */
+/* RFC 4648 base64 with padding. Decoding refuses anything else (line breaks, missing padding, bits
+ * left over) with LX_E_INVALID. On failure the buffer is as it was. */
 int lx_base64_encode(struct lx_buf *out, const void *data, size_t len, struct lx_err *err);
 int lx_base64_decode(struct lx_buf *out, const char *text, size_t len, struct lx_err *err);
 
 /* Lexical path cleaning as Go's path.Clean: no "//", ".", inner ".."; "" gives ".". free(). */
 char *lx_path_clean(const char *path);
-/* Joins two parts with "/" and cleans. free(). */
+/* Joins two parts with "/" and cleans; an empty part is left out, two give "". free(). */
 char *lx_path_join(const char *a, const char *b);
 
 /* Edit distance, at most `limit` + 1: for "did you mean". */
