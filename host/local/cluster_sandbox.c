@@ -46,6 +46,11 @@ static void add_root(const struct lx_cluster *c, json_t *argv)
         add(argv, made[i][0]);
         add(argv, made[i][1]);
     }
+    /* The helper image's sh understands `echo -E`, which Debian's does not (contract 6.2). */
+    if (access("/bin/bash", X_OK) == 0) {
+        add3(argv, "--ro-bind", "/bin/bash", "/bin/sh");
+        add3(argv, "--ro-bind", "/bin/bash", "/usr/bin/sh");
+    }
     if (c->tools)
         add3(argv, "--ro-bind", c->tools, "/lunexec/bin");
 }

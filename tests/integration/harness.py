@@ -1,0 +1,363 @@
+"""Starts the stand-ins and an executor between them, and looks at what the frontend saw.
+
+Environment: LUNEXEC_BIN is the program under test; LUNEXEC_EXECUTOR (optional) is another executor
+with the same interface, started as "<it> run".
+"""
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.parse
+
+FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
+LUNEXEC = os.environ.get("LUNEXEC_BIN", "lunexec")
+EXECUTOR = os.environ.get("LUNEXEC_EXECUTOR", LUNEXEC)
+REPO = "example.com/lunexec/widgets"
+PASSWORD = "hunter2hunter2hunter2"
+TOKEN = "local-cluster-token"
+HELPER = "sourcegraph/batcheshelper:test"
+
+
+def wait_for(what, condition, seconds=20):
+    """The first true value of `condition`, asked again until the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+
+
+def run_lines(text):
+    """The commands of a run step as the server sends them (contract 2.2)."""
+    return text
+
+
+def batch_job(steps, version=2, job_id=1, commit="HEAD", secrets=None, files=None, keys=None):
+    """A batches payload; `steps` are shell texts. `keys` replaces the whole list of docker steps."""
+    def content(text):
+        raw = text.encode()
+        return base64.b64encode(raw).decode() if version == 2 else raw.decode()
+
+    docker = []
+    env = [f"{name}={value}" for value, name in (secrets or {}).items()]
+    for i in range(len(steps)):
+        run = [
+            "{ set +x; } 2>/dev/null",
+            "{ set -eo pipefail; } 2>/dev/null",
+            f'(exec "../step{i}.sh" | tee ../stdout{i}.log) 3>&1 1>&2 2>&3 | tee ../stderr{i}.log',
+        ]
+        docker += [
+            {"key": f"step.{i}.pre", "image": HELPER, "commands": [f"batcheshelper pre {i}"],
+             "dir": ".", "env": env},
+            {"key": f"step.{i}.run", "image": "alpine:3", "commands": run, "dir": "repository",
+             "env": None},
+            {"key": f"step.{i}.post", "image": HELPER, "commands": [f"batcheshelper post {i}"],
+             "dir": ".", "env": env},
+        ]
+    spec = {"steps": [{"run": text, "container": "alpine:3"} for text in steps]}
+    payload = {
+        "id": job_id,
+        "repositoryName": REPO,
+        "repositoryDirectory": "repository",
+        "commit": commit,
+        "fetchTags": False,
+        "shallowClone": True,
+        "sparseCheckout": None,
+        "files": {"input.json": {"content": content(json.dumps(spec)),
+                                 "modifiedAt": "0001-01-01T00:00:00Z"}, **(files or {})},
+        "dockerSteps": docker if keys is None else keys,
+        "cliSteps": None,
+        "redactedValues": {value: "${{ secrets.%s }}" % name
+                           for value, name in (secrets or {}).items()},
+    }
+    if version == 2:
+        payload |= {"version": 2, "dockerAuthConfig": {}}
+    return payload
+
+
+class Process:
+    """A child with its output in files; ended when the test ends."""
+
+    def __init__(self, argv, folder, name, env=None, stdin=subprocess.PIPE):
+        self.name = name
+        self.out_path = folder / f"{name}.out"
+        self.err_path = folder / f"{name}.err"
+        with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
+            self.popen = subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=err, env=env)
+
+    def out(self):
+        return self.out_path.read_text(errors="replace")
+
+    def err(self):
+        return self.err_path.read_text(errors="replace")
+
+    def wait(self, seconds=30):
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} did not end within {seconds} s") from None
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def stop(self):
+        if self.popen.poll() is None:
+            self.popen.terminate()
+            try:
+                self.popen.wait(5)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+        if self.popen.stdin:
+            self.popen.stdin.close()
+
+
+class StandIn(Process):
+    def __init__(self, verb, folder, options, name=None):
+        self.record_path = folder / f"{name or verb}.jsonl"
+        argv = [LUNEXEC, verb, "--record", str(self.record_path), *options]
+        super().__init__(argv, folder, name or verb)
+        line = wait_for(f"{verb} to listen", self.listening)
+        self.port = int(line.split()[-1])
+
+    def listening(self):
+        if self.popen.poll() is not None:
+            raise AssertionError(f"{self.name} ended: {self.err()}")
+        return next((l for l in self.out().splitlines() if l.startswith("listening on ")), None)
+
+    def records(self):
+        if not self.record_path.exists():
+            return []
+        with open(self.record_path, encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def calls(self, part, **match):
+        """Recorded calls whose "METHOD path" contains `part`."""
+        return [r for r in self.records() if "path" in r
+                and part in f"{r['method']} {r['path']}"
+                and all(r.get(k) == v for k, v in match.items())]
+
+    def control(self, verb, body):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("POST", f"/_control/{verb}", json.dumps(body))
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        assert answer.status == 200, f"control {verb}: {text}"
+
+    def faults(self, *faults):
+        self.control("faults", {"faults": list(faults)})
+
+
+class Frontend(StandIn):
+    def events(self, name):
+        return [r for r in self.records() if r.get("event") == name]
+
+    def violations(self):
+        return [r["text"] for r in self.events("violation")]
+
+    def marked(self, seconds=30):
+        return wait_for("the job to be marked", lambda: self.events("marked"), seconds)[0]
+
+    def entry(self, key):
+        """The last state of a log entry, from the calls that were answered with success."""
+        found, ids = {}, {}
+        for call in self.records():
+            body = call.get("body")
+            if not isinstance(body, dict) or call.get("status") not in (200, 204):
+                continue
+            if call["path"].endswith(("addExecutionLogEntry", "updateExecutionLogEntry")):
+                if body["key"] == key:
+                    found = body
+        return found
+
+
+class Bench(contextlib.AbstractContextManager):
+    """Stand-ins and folder of one test. `start_executor` starts what is tested."""
+
+    def __init__(self, name):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"lunexec-{name}-"))
+        self.processes = []
+        self.extra = contextlib.ExitStack()
+        self.repo = self.dir / "repo"
+        self.make_repo({"README.md": "# Widgets\n"})
+
+    def __exit__(self, kind, value, trace):
+        for process in reversed(self.processes):
+            process.stop()
+            if kind:
+                for label, text in (("out", process.out()), ("err", process.err())):
+                    for line in text.splitlines()[-40:]:
+                        print(f"# {process.name}.{label}: {line}")
+        self.extra.close()
+        reports = [p.name for p in self.processes if "Sanitizer" in p.err() + p.out()
+                   or "runtime error:" in p.err()]
+        if kind and "LUNEXEC_KEEP" in os.environ:
+            print(f"# kept: {self.dir}")
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        if not kind and reports:
+            raise AssertionError(f"sanitizer report in {reports}")
+
+    def git(self, *args):
+        env = dict(os.environ, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_NOSYSTEM="1")
+        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+        done = subprocess.run(["git", "-C", str(self.repo), *identity, *args], env=env, check=True,
+                              capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def make_repo(self, files):
+        self.repo.mkdir()
+        self.git("init", "-q", "-b", "main")
+        for name, text in files.items():
+            (self.repo / name).write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "-q", "-m", "start")
+        self.commit = self.git("rev-parse", "HEAD")
+
+    def add(self, process):
+        self.processes.append(process)
+        return process
+
+    def start_frontend(self, *jobs, port=0, name="frontend-stand-in", options=()):
+        args = ["--password", PASSWORD, "--repo", f"{REPO}={self.repo}", "--port", str(port)]
+        for job in jobs:
+            job = dict(job, commit=self.commit) if job.get("commit") == "HEAD" else job
+            path = self.dir / f"job-{job['id']}.json"
+            path.write_text(json.dumps(job))
+            args += ["--job", str(path)]
+        self.frontend = self.add(Frontend("frontend-stand-in", self.dir, [*args, *options], name))
+        return self.frontend
+
+    def start_cluster(self, *options):
+        tools = self.dir / "tools"
+        tools.mkdir()
+        shutil.copy(FIXTURES / "batcheshelper", tools / "batcheshelper")
+        args = ["--root", str(self.dir / "cluster"), "--tools", str(tools), "--rbac", *options]
+        if EXECUTOR == LUNEXEC:  # client-go sends no token over plain HTTP
+            args += ["--token", TOKEN]
+        self.cluster = self.add(StandIn("cluster-stand-in", self.dir, args))
+        return self.cluster
+
+    def start(self, *jobs, frontend_options=()):
+        self.start_cluster()
+        return self.start_frontend(*jobs, options=frontend_options)
+
+    def kubeconfig(self, text=None):
+        path = self.dir / "kubeconfig"
+        if text is None:
+            text = "\n".join([
+                "apiVersion: v1", "kind: Config", "current-context: local",
+                "clusters:", "- name: local",
+                f"  cluster: {{server: 'http://127.0.0.1:{self.cluster.port}'}}",
+                "users:", "- name: local", f"  user: {{token: '{TOKEN}'}}",
+                "contexts:", "- name: local",
+                "  context: {cluster: local, user: local, namespace: default}", ""])
+        path.write_text(text)
+        return path
+
+    def start_executor(self, frontend_port=None, kubeconfig=None, name="executor", **settings):
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.dir),
+            "HOSTNAME": "bench",
+            "EXECUTOR_FRONTEND_URL": f"http://127.0.0.1:{frontend_port or self.frontend.port}",
+            "EXECUTOR_FRONTEND_PASSWORD": PASSWORD,
+            "EXECUTOR_QUEUE_NAME": "batches",
+            "EXECUTOR_QUEUE_POLL_INTERVAL": "100ms",
+            "EXECUTOR_NUM_TOTAL_JOBS": "1",
+            "EXECUTOR_KUBERNETES_CONFIG_PATH": str(kubeconfig or self.kubeconfig()),
+            "KUBERNETES_SINGLE_JOB_POD": "true",
+            "KUBERNETES_JOB_STEP_IMAGE": HELPER,
+            "SRC_LOG_LEVEL": "info",
+        }
+        for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LUNEXEC_POLICY_DIR",
+                    "LUNEXEC_LUA_DIR"):
+            if key in os.environ:
+                env[key] = os.environ[key]
+        for key, value in settings.items():
+            if value is None:
+                env.pop(key, None)
+            else:
+                env[key] = str(value)
+        return self.add(Process([EXECUTOR, "run"], self.dir, name, env,
+                                stdin=subprocess.DEVNULL))
+
+    def leftovers(self):
+        """Names of the Jobs and Secrets that were created and not deleted, by the record."""
+        alive = set()
+        for call in self.cluster.records():
+            if call.get("method") == "POST" and call.get("status") == 201:
+                alive.add(f"{call['path']}/{call['body']['metadata']['name']}")
+            elif call.get("method") == "DELETE" and call.get("status") == 200:
+                alive.discard(call["path"])
+        return sorted(alive)
+
+
+class Relay:
+    """A TCP relay that can lose answers: it hands a request on and, once the answer comes, cuts."""
+
+    def __init__(self, port):
+        import socket
+        self.socket_module = socket
+        self.target = port
+        self.lose = []  # byte strings; a request that starts with one loses its answer, once
+        self.lost = 0
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        peer = self.socket_module.create_connection(("127.0.0.1", self.target))
+        state = {"losing": False}
+
+        def upstream():
+            with contextlib.suppress(OSError):
+                while data := client.recv(65536):
+                    for part in list(self.lose):
+                        if part in data:
+                            self.lose.remove(part)
+                            state["losing"] = True
+                    peer.sendall(data)
+                peer.shutdown(self.socket_module.SHUT_WR)
+
+        threading.Thread(target=upstream, daemon=True).start()
+        with contextlib.suppress(OSError):
+            while data := peer.recv(65536):
+                if state["losing"]:
+                    self.lost += 1
+                    break
+                client.sendall(data)
+        for end in (client, peer):
+            with contextlib.suppress(OSError):
+                end.shutdown(self.socket_module.SHUT_RDWR)
+            end.close()
+
+    def close(self):
+        self.server.close()
+
+
+def free_port():
+    import socket
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
