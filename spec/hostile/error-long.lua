@@ -1,6 +1,6 @@
 -- kind: an error of eight million characters
 -- when: call
--- expect: error
+-- expect: error limit
 
 return {
   api = 1,

@@ -1,10 +1,12 @@
--- kind: a result of eight million characters
+-- kind: a result that holds one long text forty times
 -- when: call
--- expect: error
+-- expect: error limit
 
 return {
   api = 1,
   job = function(task, settings)
-    return { text = ("x"):rep(8000000) }
+    local text, t = ("x"):rep(4000000), {}
+    for i = 1, 40 do t[i] = text end
+    return t
   end,
 }
