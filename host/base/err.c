@@ -97,7 +97,7 @@ const char *lx_code_name(enum lx_code code)
     case LX_E_AUTH:
         return "auth";
     case LX_E_NOT_FOUND:
-        return "not_found";
+        return "not-found";
     case LX_E_CONFLICT:
         return "conflict";
     case LX_E_GONE:

@@ -14,7 +14,7 @@ static int fail_path(struct lx_err *err, const char *what, const char *path)
 {
     int number = errno;
     lx_fail_errno(err, number, "%s %s", what, path);
-    if (err && number == ENOENT)
+    if (err && (number == ENOENT || number == ENOTDIR))
         err->code = LX_E_NOT_FOUND;
     return -1;
 }

@@ -125,9 +125,12 @@ void lx_log_line(struct lx_buf *out, enum lx_log_format format, struct timespec 
     if (format == LX_LOG_CONDENSED) {
         add_head(out, at, level, msg);
     } else {
-        const struct lx_field head[] = {LX_STR("time", at),
-                                        LX_STR("level", level_name(level, false)),
-                                        LX_STR("msg", msg)};
+        bool json = format == LX_LOG_JSON;
+        const struct lx_field head[] = {
+            LX_STR(json ? "time" : "t", at),
+            LX_STR(json ? "level" : "lvl", level_name(level, false)),
+            LX_STR(json ? "message" : "msg", msg),
+        };
         if (format == LX_LOG_JSON)
             (void)lx_buf_addc(out, '{', NULL);
         for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)

@@ -51,8 +51,6 @@ char *lx_path_clean(const char *path)
 
 char *lx_path_join(const char *a, const char *b)
 {
-    if (!*a && !*b)
-        return lx_strdup("");
     if (!*a || !*b)
         return lx_path_clean(*a ? a : b);
     lx_auto(str) char *joined = lx_strf("%s/%s", a, b);

@@ -1,9 +1,9 @@
 /*
  * The program's own log: one line an event, on one file descriptor, levelled, with typed fields.
  * Formats are the original's SRC_LOG_FORMAT names: "logfmt", "condensed", "json".
- *   logfmt     time=2020-04-20T15:29:17.123Z level=info msg="job dequeued" queue=batches id=42
+ *   logfmt     t=2020-04-20T15:29:17.123Z lvl=info msg="job dequeued" queue=batches id=42
  *   condensed  2020-04-20T15:29:17.123Z INFO  job dequeued {"queue":"batches","id":42}
- *   json       {"time":"...","level":"info","msg":"job dequeued","queue":"batches","id":42}
+ *   json       {"time":"...","level":"info","message":"job dequeued","queue":"batches","id":42}
  * A line has at most 4096 bytes (long values are cut, then left out) and is written with one
  * write(2); when the descriptor would block or fails the line is dropped and counted. SIGPIPE is
  * the caller's to ignore.

@@ -32,7 +32,7 @@ int lx_base64_decode(struct lx_buf *out, const char *text, size_t len, struct lx
 
 /* Lexical path cleaning as Go's path.Clean: no "//", ".", inner ".."; "" gives ".". free(). */
 char *lx_path_clean(const char *path);
-/* Joins two parts with "/" and cleans; an empty part is left out, two give "". free(). */
+/* Joins two parts with "/" and cleans; an empty part is left out, two give ".". free(). */
 char *lx_path_join(const char *a, const char *b);
 
 /* Edit distance, at most `limit` + 1: for "did you mean". */
