@@ -1,0 +1,231 @@
+#include "kube/priv.h"
+
+#include "lunexec/backoff.h"
+#include "lunexec/clock.h"
+
+#include <string.h>
+
+#define BACKOFF_BASE_MS 100
+#define BACKOFF_MAX_MS 5000
+#define DEADLINE_MS 60000
+#define ATTEMPT_MS 30000
+#define ANSWER_MAX ((size_t)32 << 20)
+
+struct lx_kube_call {
+    struct lx_list link;
+    struct lx_kube *kube;
+    struct lx_kube_call_opts opts;
+    struct lx_http_call *http;
+    struct lx_timer *timer;
+    struct lx_task failed; /* the request could not even be made */
+    struct lx_err err;     /* then: why */
+    struct lx_backoff backoff;
+    bool rejected; /* the one extra try after a 401 was made */
+};
+
+static void attempt(void *arg);
+
+static void call_free(struct lx_kube_call *call)
+{
+    lx_list_remove(&call->link);
+    lx_task_cancel(&call->failed);
+    lx_http_cancel(call->http);
+    lx_timer_free(call->timer);
+    free(call->opts.path);
+    if (call->opts.body)
+        explicit_bzero(call->opts.body, strlen(call->opts.body));
+    free(call->opts.body);
+    free(call);
+}
+
+void lx_kube_cancel(struct lx_kube_call *call)
+{
+    if (call)
+        call_free(call);
+}
+
+void lx_kube_cancel_all(struct lx_kube *kube)
+{
+    lx_list_each(it, &kube->calls)
+        call_free(lx_container_of(it, struct lx_kube_call, link));
+}
+
+/* Reports and releases the call. */
+static void report(struct lx_kube_call *call, const struct lx_kube_result *result)
+{
+    lx_list_remove(&call->link);
+    call->opts.cb(call->opts.arg, result);
+    call_free(call);
+}
+
+static void report_failed(void *arg)
+{
+    struct lx_kube_call *call = arg;
+    struct lx_kube_result result = {.reason = "", .err = call->err};
+    report(call, &result);
+}
+
+static void report_answer(struct lx_kube_call *call, const struct lx_http_result *answer)
+{
+    lx_auto(json) json_t *object = NULL;
+    struct lx_kube_result result = {.status = answer->status, .reason = ""};
+    if (lx_json_parse(answer->body, answer->body_len, &object, &result.err)) {
+        (void)lx_wrap(&result.err, "the API server's answer to %s", call->opts.method);
+        result.err.code = LX_E_PEER;
+    } else {
+        result.ok = true;
+        result.object = object;
+    }
+    report(call, &result);
+}
+
+/* A create that met another writer of the quota is refused with Conflict, not AlreadyExists; it
+ * may be sent again. A failed precondition of a delete may not. */
+static bool retryable(const struct lx_kube_call *call, const struct lx_http_result *answer,
+                      const char *reason)
+{
+    if (answer->reach != LX_HTTP_ANSWERED)
+        return true;
+    if (answer->status == 409)
+        return strcmp(call->opts.method, "POST") == 0 && strcmp(reason, "Conflict") == 0;
+    return answer->status == 429 || (answer->status >= 500 && answer->status != 501);
+}
+
+/* Starts the wait before the next try; false when the deadline comes first. */
+static bool try_later(struct lx_kube_call *call, const struct lx_http_result *answer)
+{
+    uint64_t wait = lx_backoff_next(&call->backoff, &call->kube->rand);
+    if (call->opts.once)
+        return false;
+    if (answer->retry_after_ms > wait)
+        wait = answer->retry_after_ms;
+    if (lx_now_ms() + wait >= call->opts.deadline_ms)
+        return false;
+    lx_timer_start(call->timer, wait, 0);
+    return true;
+}
+
+static void on_done(void *arg, const struct lx_http_result *answer)
+{
+    struct lx_kube_call *call = arg;
+    lx_auto(str) char *reason = NULL;
+    struct lx_kube_result result = {.status = answer->status};
+    call->http = NULL;
+    if (answer->reach == LX_HTTP_ANSWERED && answer->status >= 200 && answer->status < 300) {
+        report_answer(call, answer);
+        return;
+    }
+    if (answer->status == 401 && call->kube->token && !call->rejected) {
+        call->rejected = true;
+        lx_token_rejected(call->kube->token);
+        attempt(call);
+        return;
+    }
+    lx_kube_answer_err(answer, &result.err, &reason);
+    if (retryable(call, answer, reason) && try_later(call, answer)) {
+        lx_log(call->kube->log, LX_LOG_DEBUG, "the API server is asked again",
+               LX_STR("method", call->opts.method), LX_STR("path", call->opts.path),
+               LX_ERR(&result.err));
+        return;
+    }
+    result.reason = reason;
+    report(call, &result);
+}
+
+static void attempt(void *arg)
+{
+    struct lx_kube_call *call = arg;
+    uint64_t now = lx_now_ms();
+    uint64_t left = call->opts.deadline_ms > now ? call->opts.deadline_ms - now : 1;
+    struct lx_http_req req = {
+        .method = call->opts.method,
+        .body = call->opts.body,
+        .body_len = call->opts.body ? strlen(call->opts.body) : 0,
+        .timeout_ms = left < ATTEMPT_MS ? left : ATTEMPT_MS,
+        .max_body = ANSWER_MAX,
+        .on_done = on_done,
+        .arg = call,
+    };
+    if (lx_kube_send(call->kube, call->kube->http, call->opts.path, &req, &call->http, &call->err))
+        lx_task_post(call->kube->loop, &call->failed);
+}
+
+struct lx_kube_call *lx_kube_call_start(struct lx_kube *kube, const struct lx_kube_call_opts *opts)
+{
+    struct lx_kube_call *call = lx_alloc(sizeof(*call));
+    call->kube = kube;
+    call->opts = *opts;
+    if (!call->opts.deadline_ms)
+        call->opts.deadline_ms = lx_now_ms() + DEADLINE_MS;
+    call->backoff = (struct lx_backoff){.base_ms = BACKOFF_BASE_MS, .max_ms = BACKOFF_MAX_MS};
+    call->timer = lx_timer_new(kube->loop, attempt, call);
+    lx_task_init(&call->failed, report_failed, call);
+    lx_list_push(&kube->calls, &call->link);
+    attempt(call);
+    return call;
+}
+
+struct lx_kube_call *lx_kube_create(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                    const json_t *body, uint64_t deadline_ms, lx_kube_cb cb,
+                                    void *arg)
+{
+    return lx_kube_call_start(kube, &(struct lx_kube_call_opts){
+                                        .method = "POST",
+                                        .path = lx_kube_path(kind, ns, NULL, NULL),
+                                        .body = lx_json_text(body),
+                                        .deadline_ms = deadline_ms,
+                                        .cb = cb,
+                                        .arg = arg,
+                                    });
+}
+
+struct lx_kube_call *lx_kube_get(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                 const char *name, uint64_t deadline_ms, lx_kube_cb cb, void *arg)
+{
+    return lx_kube_call_start(kube, &(struct lx_kube_call_opts){
+                                        .method = "GET",
+                                        .path = lx_kube_path(kind, ns, name, NULL),
+                                        .deadline_ms = deadline_ms,
+                                        .cb = cb,
+                                        .arg = arg,
+                                    });
+}
+
+struct lx_kube_call *lx_kube_list(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                  const char *query, uint64_t deadline_ms, lx_kube_cb cb,
+                                  void *arg)
+{
+    return lx_kube_call_start(kube, &(struct lx_kube_call_opts){
+                                        .method = "GET",
+                                        .path = lx_kube_path(kind, ns, NULL, query),
+                                        .deadline_ms = deadline_ms,
+                                        .cb = cb,
+                                        .arg = arg,
+                                    });
+}
+
+static char *delete_body(const struct lx_kube_delete_opts *opts)
+{
+    const char *propagation = opts && opts->propagation ? opts->propagation : "Background";
+    lx_auto(json) json_t *body = json_pack("{s:s, s:s, s:s}", "apiVersion", "v1", "kind",
+                                           "DeleteOptions", "propagationPolicy", propagation);
+    if (opts && opts->grace_seconds >= 0)
+        (void)json_object_set_new(body, "gracePeriodSeconds", json_integer(opts->grace_seconds));
+    if (opts && opts->uid)
+        (void)json_object_set_new(body, "preconditions", json_pack("{s:s}", "uid", opts->uid));
+    return lx_json_text(body);
+}
+
+struct lx_kube_call *lx_kube_delete(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                    const char *name, const struct lx_kube_delete_opts *opts,
+                                    uint64_t deadline_ms, lx_kube_cb cb, void *arg)
+{
+    return lx_kube_call_start(kube, &(struct lx_kube_call_opts){
+                                        .method = "DELETE",
+                                        .path = lx_kube_path(kind, ns, name, NULL),
+                                        .body = delete_body(opts),
+                                        .deadline_ms = deadline_ms,
+                                        .cb = cb,
+                                        .arg = arg,
+                                    });
+}

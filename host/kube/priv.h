@@ -1,0 +1,52 @@
+/*
+ * What the files of this room share.
+ */
+#ifndef LX_KUBE_PRIV_H
+#define LX_KUBE_PRIV_H
+
+#include "lunexec/creds.h"
+#include "lunexec/kube.h"
+#include "lunexec/list.h"
+#include "lunexec/rand.h"
+
+struct lx_kube {
+    struct lx_loop *loop;
+    struct lx_log *log;
+    struct lx_http *http;  /* calls and watches */
+    struct lx_http *logs;  /* pod logs */
+    struct lx_token *token; /* NULL with client certificates */
+    char *server;
+    struct lx_rand rand;
+    struct lx_list calls;  /* every lx_kube_call underway */
+};
+
+/* Starts one request on `http` (one of the two above): fills in URL and headers (authorization,
+ * accept, content type when there is a body) and leaves the rest of `req` to the caller. */
+int lx_kube_send(struct lx_kube *kube, struct lx_http *http, const char *path,
+                 struct lx_http_req *req, struct lx_http_call **ret_call, struct lx_err *err);
+
+/* "/api/v1/namespaces/NS/pods[/NAME][?QUERY]", names escaped. free(). */
+char *lx_kube_path(enum lx_kube_kind kind, const char *ns, const char *name, const char *query);
+
+struct lx_kube_call_opts {
+    const char *method; /* static */
+    char *path, *body;  /* taken over; body may be NULL */
+    uint64_t deadline_ms;
+    bool once; /* no retry inside, but after a rejected token */
+    lx_kube_cb cb;
+    void *arg;
+};
+struct lx_kube_call *lx_kube_call_start(struct lx_kube *kube, const struct lx_kube_call_opts *opts);
+
+void lx_kube_cancel_all(struct lx_kube *kube);
+
+/* What an answer that is no success means: fills `err` from the Status object or from the transport
+ * error. `ret_reason` (may be NULL) gets Status.reason, "" if there is none; free(). */
+void lx_kube_answer_err(const struct lx_http_result *result, struct lx_err *err, char **ret_reason);
+/* The same for a Status object that came as a watch event. */
+void lx_kube_status_err(const json_t *status, struct lx_err *err);
+
+/* Fills *err with `text` on one line; the kind by HTTP status. */
+void lx_kube_status_code_err(long status, const char *text, struct lx_err *err);
+
+#endif
