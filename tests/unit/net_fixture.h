@@ -3,6 +3,7 @@
 #define LX_TESTS_NET_FIXTURE_H
 
 #include "lunexec/buf.h"
+#include "lunexec/clock.h"
 #include "lunexec/http.h"
 #include "lunexec/loop.h"
 
