@@ -89,34 +89,35 @@ static int give_match(struct scan *scan, struct lx_err *err)
     return 0;
 }
 
-static void enter(struct scan *scan, uint32_t node)
+/* Takes the byte that leads to `node`. A match that nothing can make longer is given out at once. */
+static int enter(struct scan *scan, uint32_t node, struct lx_err *err)
 {
+    const struct lx_mask *mask = scan->mask;
     scan->node = node;
     scan->pos++;
-    if (scan->mask->match[node]) {
-        scan->match = scan->mask->match[node];
-        scan->match_end = scan->pos;
-    }
+    if (!mask->match[node])
+        return 0;
+    scan->match = mask->match[node];
+    scan->match_end = scan->pos;
+    return mask->child[node] == mask->child[node + 1] ? give_match(scan, err) : 0;
 }
 
 /* Takes one byte in a node other than the root, or falls back without taking it. */
 static int step(struct scan *scan, struct lx_err *err)
 {
     uint32_t child = lx_mask_child(scan->mask, scan->node, scan->data[scan->pos]);
-    if (child != LX_MASK_DEAD) {
-        enter(scan, child);
-        return 0;
-    }
+    if (child != LX_MASK_DEAD)
+        return enter(scan, child, err);
     scan->node = scan->mask->fallback[scan->node];
     return scan->node == LX_MASK_DEAD ? give_match(scan, err) : 0;
 }
 
 static int run(struct scan *scan, struct lx_err *err)
 {
-    while (scan->pos < scan->len) {
+    int rc = 0;
+    while (rc == 0 && scan->pos < scan->len) {
         if (scan->node != LX_MASK_ROOT) {
-            if (step(scan, err) < 0)
-                return -1;
+            rc = step(scan, err);
             continue;
         }
         scan->pos = skip(scan->mask, scan->data, scan->pos, scan->len);
@@ -124,9 +125,9 @@ static int run(struct scan *scan, struct lx_err *err)
         if (child == LX_MASK_DEAD)
             scan->pos++;
         else
-            enter(scan, child);
+            rc = enter(scan, child, err);
     }
-    return 0;
+    return rc;
 }
 
 static int feed_slice(struct lx_mask_stream *stream, const char *data, size_t len,

@@ -1,0 +1,1 @@
+lx_unit_test(test_mask unit/test_mask.c LIBS lx_logs)
