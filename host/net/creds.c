@@ -131,8 +131,7 @@ const char *lx_token_get(struct lx_token *token)
         return token->value;
     token->looked_at = now;
     struct stamp stamp;
-    if (token->rejected || read_stamp(token->file, &stamp) ||
-        !same_stamp(&stamp, &token->stamp))
+    if (token->rejected || read_stamp(token->file, &stamp) || !same_stamp(&stamp, &token->stamp))
         (void)read_token(token, NULL);
     token->rejected = false;
     return token->value;

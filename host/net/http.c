@@ -53,7 +53,7 @@ static int multi_setup(struct lx_http *http, const struct lx_http_opts *opts, st
 static void add_waiting(void *arg)
 {
     struct lx_http *http = arg;
-    lx_list_each(it, &http->calls) {
+    lx_list_each (it, &http->calls) {
         struct lx_http_call *call = lx_container_of(it, struct lx_http_call, link);
         if (call->easy && !call->in_multi && !call->cancelled && lx_http_add(call, NULL))
             lx_http_finish(call, CURLE_FAILED_INIT);
@@ -81,7 +81,7 @@ void lx_http_free(struct lx_http *http)
     if (!http)
         return;
     lx_assert(http->inside == 0);
-    lx_list_each(it, &http->calls)
+    lx_list_each (it, &http->calls)
         lx_http_destroy(lx_container_of(it, struct lx_http_call, link));
     http->inside++;
     if (http->multi)

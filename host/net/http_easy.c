@@ -208,8 +208,7 @@ static CURLcode setup_transfer(struct lx_http_call *call, const struct lx_http_r
     return rc;
 }
 
-int lx_http_easy_setup(struct lx_http_call *call, const struct lx_http_req *req,
-                       struct lx_err *err)
+int lx_http_easy_setup(struct lx_http_call *call, const struct lx_http_req *req, struct lx_err *err)
 {
     const char *method = req->method ? req->method : "GET";
     if (!is_token(method))

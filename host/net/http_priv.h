@@ -36,9 +36,9 @@ struct lx_http_call {
     struct lx_task done_task;
     struct lx_timer *idle; /* NULL without an idle timeout */
     uint64_t started_ms, active_ms;
-    size_t body_sent;    /* request body bytes handed to curl */
-    struct lx_buf body;  /* collected answer */
-    long status;         /* of the final header block, 0 before it */
+    size_t body_sent;   /* request body bytes handed to curl */
+    struct lx_buf body; /* collected answer */
+    long status;        /* of the final header block, 0 before it */
     bool in_multi, cancelled, delivering;
     enum lx_code stop_code; /* a callback ended the call: why */
     const char *stop_text;

@@ -95,7 +95,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
         sock = sock_new(http, fd);
     if (!sock)
         return 0; /* a failure here would end every call of the client; this one times out */
-    sock->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    sock->events =
+        (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     (void)uv_poll_start(&sock->poll, sock->events, on_ready);
     return 0;
 }

@@ -77,7 +77,7 @@ CURLcode lx_http_tls_setup(const struct lx_http_conf *conf, CURL *easy)
         rc = file_or_blob(easy, CURLOPT_SSLCERT, conf->cert_file, CURLOPT_SSLCERT_BLOB,
                           conf->cert_data);
     if (rc == CURLE_OK)
-        rc = file_or_blob(easy, CURLOPT_SSLKEY, conf->key_file, CURLOPT_SSLKEY_BLOB,
-                          conf->key_data);
+        rc =
+            file_or_blob(easy, CURLOPT_SSLKEY, conf->key_file, CURLOPT_SSLKEY_BLOB, conf->key_data);
     return rc;
 }

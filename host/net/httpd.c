@@ -146,8 +146,7 @@ static int start_daemon(struct lx_httpd *httpd, const struct lx_httpd_opts *opts
 
 static int start_poll(struct lx_httpd *httpd, struct lx_err *err)
 {
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(httpd->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(httpd->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     uv_poll_t *poll = lx_alloc(sizeof(*poll));
     poll->data = httpd;
     if (!info || uv_poll_init(lx_loop_uv(httpd->loop), poll, info->epoll_fd)) {
@@ -191,7 +190,7 @@ void lx_httpd_free(struct lx_httpd *httpd)
     httpd->closing = true;
     lx_httpd_poll_close(lx_take(httpd->poll));
     /* libmicrohttpd must not be stopped with a suspended connection. */
-    lx_list_each(it, &httpd->reqs)
+    lx_list_each (it, &httpd->reqs)
         lx_httpd_req_wake(lx_container_of(it, struct lx_httpd_req, link));
     if (httpd->daemon)
         MHD_stop_daemon(httpd->daemon);

@@ -58,7 +58,7 @@ void lx_metrics_free(struct lx_metrics *metrics)
 
 struct lx_metric *lx_metric_add(struct lx_metrics *metrics, const struct lx_metric_def *def)
 {
-    lx_list_each(it, &metrics->families)
+    lx_list_each (it, &metrics->families)
         lx_assert(!lx_streq(lx_container_of(it, struct lx_metric, link)->def.name, def->name));
     struct lx_metric *metric = lx_alloc(sizeof(*metric));
     metric->def = *def;
@@ -212,10 +212,11 @@ static int expose_histogram(const struct lx_metric *metric, const struct lx_samp
     for (size_t i = 0; i <= metric->n_buckets; i++) {
         struct lx_buf le = LX_BUF_INIT(64);
         cumulated += sample->counts[i];
-        int rc = add_number(&le, i < metric->n_buckets ? metric->buckets[i] : (double)INFINITY, err);
+        int rc =
+            add_number(&le, i < metric->n_buckets ? metric->buckets[i] : (double)INFINITY, err);
         if (rc == 0)
-            rc = lx_metrics_line(out, metric->def.name, "_bucket", sample->labels,
-                                 lx_buf_str(&le), (double)cumulated, err);
+            rc = lx_metrics_line(out, metric->def.name, "_bucket", sample->labels, lx_buf_str(&le),
+                                 (double)cumulated, err);
         lx_buf_done(&le);
         if (rc)
             return -1;
@@ -257,17 +258,18 @@ static int expose_family(struct lx_metric *metric, struct lx_buf *out, struct lx
     if (lx_metrics_head(out, metric->def.name, metric->def.help, types[metric->def.kind], err))
         return -1;
     struct exposing x = {.metric = metric, .out = out, .err = err};
-    lx_map_each(metric->samples, expose_sample, &x);
+    lx_map_each (metric->samples, expose_sample, &x)
+        ;
     return x.rc;
 }
 
 int lx_metrics_expose(struct lx_metrics *metrics, struct lx_buf *out, struct lx_err *err)
 {
-    lx_list_each(it, &metrics->collectors) {
+    lx_list_each (it, &metrics->collectors) {
         struct collector *collector = lx_container_of(it, struct collector, link);
         collector->fn(collector->arg);
     }
-    lx_list_each(it, &metrics->families) {
+    lx_list_each (it, &metrics->families) {
         if (expose_family(lx_container_of(it, struct lx_metric, link), out, err))
             return -1;
     }

@@ -3,9 +3,10 @@
 
 #include "lunexec/clock.h"
 #include "lunexec/file.h"
+#include "lunexec/mem.h"
+#include "lunexec/parse.h"
 
 #include <dirent.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -23,7 +24,10 @@ static double stat_field(unsigned number)
             at = strchr(at, ' ');
             at = at ? at + 1 : NULL;
         }
-        value = at ? strtod(at, NULL) : 0;
+        lx_auto(str) char *digits = at ? lx_strndup(at, strcspn(at, " \n")) : NULL;
+        uint64_t number_read = 0;
+        if (digits && lx_parse_u64(digits, &number_read) == 0)
+            value = (double)number_read;
     }
     lx_buf_done(&text);
     return value;
@@ -69,15 +73,13 @@ int lx_metrics_process(struct lx_buf *out, double start, struct lx_err *err)
         const char *name, *help, *type;
         double value;
     } const families[] = {
-        {"process_cpu_seconds_total", "Total user and system CPU time spent in seconds.",
-         "counter", seconds(CLOCK_PROCESS_CPUTIME_ID)},
+        {"process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", "counter",
+         seconds(CLOCK_PROCESS_CPUTIME_ID)},
         {"process_resident_memory_bytes", "Resident memory size in bytes.", "gauge",
          stat_field(24) * (double)sysconf(_SC_PAGESIZE)},
-        {"process_virtual_memory_bytes", "Virtual memory size in bytes.", "gauge",
-         stat_field(23)},
+        {"process_virtual_memory_bytes", "Virtual memory size in bytes.", "gauge", stat_field(23)},
         {"process_open_fds", "Number of open file descriptors.", "gauge", open_descriptors()},
-        {"process_max_fds", "Maximum number of open file descriptors.", "gauge",
-         max_descriptors()},
+        {"process_max_fds", "Maximum number of open file descriptors.", "gauge", max_descriptors()},
         {"process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
          "gauge", start},
     };

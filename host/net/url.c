@@ -112,8 +112,8 @@ char *lx_url_join(const char *base, const char *path)
     size_t authority = authority_len(base);
     size_t base_path = strcspn(base + authority, "?#");
     size_t path_len = strcspn(path, "?#");
-    lx_auto(str) char *joined = lx_strf("/%.*s/%.*s", (int)base_path, base + authority,
-                                        (int)path_len, path);
+    lx_auto(str) char *joined =
+        lx_strf("/%.*s/%.*s", (int)base_path, base + authority, (int)path_len, path);
     lx_auto(str) char *clean = lx_path_clean(joined);
     return lx_strf("%.*s%s%s", (int)authority, base, clean, path + path_len);
 }
@@ -126,8 +126,8 @@ char *lx_url_resolve(const char *base, const char *absolute_path)
 
 static bool unreserved(unsigned char c)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_' || c == '~';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
 }
 
 int lx_url_escape(struct lx_buf *out, const char *text, size_t len, struct lx_err *err)

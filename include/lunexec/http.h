@@ -18,13 +18,13 @@ struct lx_http_call;
 
 /* Trust and limits of one client; strings are copied. Zero values mean the default in brackets. */
 struct lx_http_opts {
-    const char *ca_file;     /* PEM bundle [the system's] */
-    const char *ca_data;     /* PEM text instead of a file */
-    const char *cert_file;   /* client certificate, PEM */
+    const char *ca_file;   /* PEM bundle [the system's] */
+    const char *ca_data;   /* PEM text instead of a file */
+    const char *cert_file; /* client certificate, PEM */
     const char *cert_data;
-    const char *key_file;    /* its key, PEM */
+    const char *key_file; /* its key, PEM */
     const char *key_data;
-    const char *user_agent;  /* [no header is sent] */
+    const char *user_agent;            /* [no header is sent] */
     unsigned max_connections;          /* in all [64] */
     unsigned max_connections_per_host; /* [16] */
     unsigned connect_timeout_ms;       /* DNS, TCP and TLS together [10000] */
@@ -47,22 +47,22 @@ enum lx_http_reach {
 
 struct lx_http_result {
     enum lx_http_reach reach;
-    long status;              /* HTTP status, 0 without an answer */
-    const char *body;         /* collected body, NUL-terminated; "" for streams; valid in on_done only */
+    long status;      /* HTTP status, 0 without an answer */
+    const char *body; /* collected body, NUL-terminated; "" for streams; valid in on_done only */
     size_t body_len;
-    uint64_t retry_after_ms;  /* from Retry-After (seconds or a date), 0 if none */
+    uint64_t retry_after_ms; /* from Retry-After (seconds or a date), 0 if none */
     uint64_t duration_ms;
-    struct lx_err err;        /* why, when reach is not ANSWERED; says host and port, never headers */
+    struct lx_err err; /* why, when reach is not ANSWERED; says host and port, never headers */
 };
 
 /* The body is borrowed until on_done was called or the call was cancelled. Redirects are not
  * followed; the proxy variables of the environment (https_proxy, no_proxy, ...) are obeyed as curl
  * does. Headers other than Host, Accept and Content-Length are the caller's. */
 struct lx_http_req {
-    const char *method;          /* "GET" when NULL */
-    const char *url;             /* copied */
-    const char *const *headers;  /* "Name: value", NULL-terminated; copied */
-    const char *body;            /* NULL for none */
+    const char *method;         /* "GET" when NULL */
+    const char *url;            /* copied */
+    const char *const *headers; /* "Name: value", NULL-terminated; copied */
+    const char *body;           /* NULL for none */
     size_t body_len;
     /* Instead of body: called for up to `size` bytes; returns how many were written, 0 at the end,
      * -1 to abort. body_len is then the exact total (sent as Content-Length). */
@@ -74,9 +74,9 @@ struct lx_http_req {
      * the answer: the server may then have seen it twice. With `once` a request with a body fails
      * instead (LX_HTTP_SENT); rewind_body is not needed then. */
     bool once;
-    uint64_t timeout_ms;         /* the whole call, waiting for a connection included; 0: none */
-    uint64_t idle_timeout_ms;    /* without a byte received or taken from the body; 0: none */
-    size_t max_body;             /* collected answer, beyond it the call fails [16 MiB] */
+    uint64_t timeout_ms;      /* the whole call, waiting for a connection included; 0: none */
+    uint64_t idle_timeout_ms; /* without a byte received or taken from the body; 0: none */
+    size_t max_body;          /* collected answer, beyond it the call fails [16 MiB] */
 
     /* Optional. Both are called inside curl: they may start and cancel calls (that takes effect
      * when curl has returned), but not free the client. on_head gets the final status (>= 200). */

@@ -14,10 +14,10 @@ struct lx_httpd;
 struct lx_httpd_req;
 
 struct lx_httpd_opts {
-    const char *address;   /* "127.0.0.1", "::", ... ["0.0.0.0"] */
-    unsigned port;         /* 0 takes a free one, see lx_httpd_port */
+    const char *address;      /* "127.0.0.1", "::", ... ["0.0.0.0"] */
+    unsigned port;            /* 0 takes a free one, see lx_httpd_port */
     unsigned max_connections; /* [64] */
-    size_t max_body;       /* larger request bodies are answered 413 [16 MiB] */
+    size_t max_body;          /* larger request bodies are answered 413 [16 MiB] */
     unsigned idle_timeout_s;  /* [0: none] */
     /* A complete request, deferred. It must be answered, now or later, by exactly one of reply,
      * reply_with, stream_begin and drop; the request is valid until then, whether or not the
@@ -27,19 +27,24 @@ struct lx_httpd_opts {
     void *arg;
 };
 
+/* Listens and serves from now on. LX_E_INVALID for a bad address or port, LX_E_IO when it cannot
+ * be listened on. Strings are copied. */
 int lx_httpd_new(struct lx_loop *loop, const struct lx_httpd_opts *opts,
                  struct lx_httpd **ret_httpd, struct lx_err *err);
 /* Closes all connections; on_close of open streams is called before it returns; requests that were
  * not answered are gone. Not from within on_request or on_close. */
 void lx_httpd_free(struct lx_httpd *httpd);
+/* The port listened on. */
 unsigned lx_httpd_port(const struct lx_httpd *httpd);
 
+/* What the request says; borrowed from it. Header names match in any case; a body is followed by
+ * a NUL that is not counted. */
 const char *lx_httpd_method(const struct lx_httpd_req *req);
-const char *lx_httpd_path(const struct lx_httpd_req *req); /* percent-decoded, without query;
-                                                            * %00 and broken escapes stay */
+const char *lx_httpd_path(const struct lx_httpd_req *req);     /* percent-decoded, without query;
+                                                                * %00 and broken escapes stay */
 const char *lx_httpd_raw_path(const struct lx_httpd_req *req); /* as sent, without query */
-const char *lx_httpd_query_string(const struct lx_httpd_req *req); /* "" if none */
-const char *lx_httpd_query(const struct lx_httpd_req *req, const char *name); /* NULL if absent */
+const char *lx_httpd_query_string(const struct lx_httpd_req *req);             /* "" if none */
+const char *lx_httpd_query(const struct lx_httpd_req *req, const char *name);  /* NULL if absent */
 const char *lx_httpd_header(const struct lx_httpd_req *req, const char *name); /* NULL if absent */
 const char *lx_httpd_body(const struct lx_httpd_req *req, size_t *ret_len);
 

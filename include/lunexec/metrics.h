@@ -17,10 +17,11 @@ struct lx_metric_def {
     const char *name;
     const char *help;
     enum lx_metric_kind kind;
-    const char *const *labels;  /* NULL-terminated label names; NULL for none */
-    const double *buckets;      /* histogram: upper bounds, ended by 0; NULL: Prometheus' defaults */
+    const char *const *labels; /* NULL-terminated label names; NULL for none */
+    const double *buckets;     /* histogram: upper bounds, ended by 0; NULL: Prometheus' defaults */
 };
 
+/* An empty registry. Freeing it ends its families and handles. */
 struct lx_metrics *lx_metrics_new(void);
 void lx_metrics_free(struct lx_metrics *metrics);
 

@@ -24,8 +24,7 @@ static void *run(void *arg)
 
 void peer_start(struct peer *peer, void (*serve)(struct peer *peer, int fd))
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
     memset(peer, 0, sizeof(*peer));
     peer->serve = serve;
@@ -110,4 +109,28 @@ void peer_reset(int fd)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+void peer_get_once(struct fixture *fixture, void (*serve)(struct peer *, int),
+                   struct answer *answer)
+{
+    struct peer peer;
+    peer_start(&peer, serve);
+    lx_auto(str) char *url = peer_url(&peer, "/x");
+    struct lx_http_req req = {.url = url, .timeout_ms = 10000};
+    answer_init(answer);
+    call_wait(fixture, &req, answer);
+    peer_stop(&peer);
+}
+
+void peer_new_client(struct fixture *fixture, const struct lx_http_opts *opts)
+{
+    lx_http_free(fixture->http);
+    assert_int_equal(lx_http_new(fixture->loop, opts, &fixture->http, NULL), 0);
+}
+
+void peer_drop_connections(struct fixture *fixture)
+{
+    struct lx_http_opts opts = {0};
+    peer_new_client(fixture, &opts);
 }

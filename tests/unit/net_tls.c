@@ -33,8 +33,12 @@ static bool run_in(struct lx_loop *loop, const char *folder, const char *command
     struct tool tool = {0};
     const char *const argv[] = {"sh", "-c", command, NULL};
     struct lx_child *child;
-    struct lx_child_opts opts = {.argv = argv, .cwd = folder, .on_out = ignore_output,
-                                 .on_err = ignore_output, .on_exit = tool_done, .arg = &tool};
+    struct lx_child_opts opts = {.argv = argv,
+                                 .cwd = folder,
+                                 .on_out = ignore_output,
+                                 .on_err = ignore_output,
+                                 .on_exit = tool_done,
+                                 .arg = &tool};
     lx_assert(lx_child_spawn(loop, &opts, &child, NULL) == 0);
     lx_assert(lx_loop_run_until(loop, &tool.done, 30000, NULL) == 0);
     lx_child_free(child);
@@ -49,13 +53,13 @@ char *tls_folder_new(struct lx_loop *loop)
     char *folder = lx_strdup("/tmp/lx-tls-XXXXXX");
     lx_assert(mkdtemp(folder));
     if (run_in(loop, folder,
-               "set -e; " KEY "-keyout ca.key -out ca.pem -subj /CN=ca; "
-               KEY "-keyout other.key -out other.pem -subj /CN=ca; "
-               SIGNED "-keyout server.key -out server.pem -subj /CN=server "
-               "-addext subjectAltName=IP:127.0.0.1; "
-               SIGNED "-keyout wrong.key -out wrong.pem -subj /CN=wrong "
-               "-addext subjectAltName=DNS:elsewhere.test; "
-               SIGNED "-keyout client.key -out client.pem -subj /CN=client"))
+               "set -e; " KEY "-keyout ca.key -out ca.pem -subj /CN=ca; " KEY
+               "-keyout other.key -out other.pem -subj /CN=ca; " SIGNED
+               "-keyout server.key -out server.pem -subj /CN=server "
+               "-addext subjectAltName=IP:127.0.0.1; " SIGNED
+               "-keyout wrong.key -out wrong.pem -subj /CN=wrong "
+               "-addext subjectAltName=DNS:elsewhere.test; " SIGNED
+               "-keyout client.key -out client.pem -subj /CN=client"))
         return folder;
     tls_folder_free(folder);
     return NULL;
@@ -96,8 +100,12 @@ static void server_gone(void *arg, int64_t status, int signal)
 static bool spawn(struct lx_loop *loop, const char *folder, const char *const *argv,
                   struct tls_server *server)
 {
-    struct lx_child_opts opts = {.argv = argv, .cwd = folder, .on_out = on_server_output,
-                                 .on_err = ignore_output, .on_exit = server_gone, .arg = server};
+    struct lx_child_opts opts = {.argv = argv,
+                                 .cwd = folder,
+                                 .on_out = on_server_output,
+                                 .on_err = ignore_output,
+                                 .on_exit = server_gone,
+                                 .arg = server};
     return lx_child_spawn(loop, &opts, &server->child, NULL) == 0;
 }
 
@@ -107,10 +115,14 @@ void tls_server_start(struct lx_loop *loop, const char *folder, const char *cert
     *server = (struct tls_server){0};
     lx_auto(str) char *pem = lx_strf("%s.pem", cert);
     lx_auto(str) char *key = lx_strf("%s.key", cert);
-    const char *const argv[] = {
-        "openssl", "s_server", "-accept", "127.0.0.1:0", "-www",  "-cert", pem,
-        "-key",    key,        verify ? "-Verify" : NULL,    "1", "-CAfile", "ca.pem",
-        "-verify_return_error", NULL};
+    const char *const argv[] = {"openssl", "s_server",
+                                "-accept", "127.0.0.1:0",
+                                "-www",    "-cert",
+                                pem,       "-key",
+                                key,       verify ? "-Verify" : NULL,
+                                "1",       "-CAfile",
+                                "ca.pem",  "-verify_return_error",
+                                NULL};
     lx_assert(spawn(loop, folder, argv, server));
     lx_assert(lx_loop_run_until(loop, &server->ready, 20000, NULL) == 0);
     server->url = lx_strf("https://127.0.0.1:%u", server->port);
@@ -119,8 +131,7 @@ void tls_server_start(struct lx_loop *loop, const char *folder, const char *cert
 /* A port that is free now; nghttpd does not tell which one it took. */
 static unsigned free_port(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     lx_assert(bind(fd, (struct sockaddr *)&address, len) == 0);
@@ -133,8 +144,8 @@ bool h2_server_start(struct lx_loop *loop, const char *folder, struct tls_server
 {
     *server = (struct tls_server){.port = free_port()};
     lx_auto(str) char *port = lx_strf("%u", server->port);
-    const char *const argv[] = {"nghttpd", "-a", "127.0.0.1", "-d", ".", "--echo-upload", port,
-                                "server.key", "server.pem", NULL};
+    const char *const argv[] = {"nghttpd",       "-a", "127.0.0.1",  "-d",         ".",
+                                "--echo-upload", port, "server.key", "server.pem", NULL};
     server->url = lx_strf("https://127.0.0.1:%u", server->port);
     if (access("/usr/sbin/nghttpd", X_OK) == 0 && spawn(loop, folder, argv, server))
         return true;

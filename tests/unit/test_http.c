@@ -78,8 +78,8 @@ static void test_parallel(void **state)
     lx_auto(str) char *url = lx_strf("%s/echo", server->url);
     for (size_t i = 0; i < N_PARALLEL; i++) {
         int len = snprintf(bodies[i], sizeof(bodies[i]), "body %zu", i);
-        struct lx_http_req req = {.method = "POST", .url = url, .body = bodies[i],
-                                  .body_len = (size_t)len};
+        struct lx_http_req req = {
+            .method = "POST", .url = url, .body = bodies[i], .body_len = (size_t)len};
         answer_init(&answers[i]);
         call_start(&server->fixture, &req, false, &answers[i]);
     }
@@ -128,8 +128,11 @@ static void run_upload(struct server *server, struct upload *upload, size_t stat
                        struct answer *answer)
 {
     lx_auto(str) char *url = lx_strf("%s/echo", server->url);
-    struct lx_http_req req = {.method = "PUT", .url = url, .read_body = read_upload,
-                              .rewind_body = rewind_upload, .body_len = stated};
+    struct lx_http_req req = {.method = "PUT",
+                              .url = url,
+                              .read_body = read_upload,
+                              .rewind_body = rewind_upload,
+                              .body_len = stated};
     answer_init(answer);
     answer->user = upload;
     call_start(&server->fixture, &req, false, answer);
@@ -393,8 +396,7 @@ static void test_cancel_many_then_go_on(void **state)
             server->held = NULL;
             start(server, "/stream", true, answer);
             WAIT_UNTIL(&server->fixture, server->held);
-            assert_int_equal(
-                lx_httpd_stream_write(server->held, block, sizeof(block), NULL), 0);
+            assert_int_equal(lx_httpd_stream_write(server->held, block, sizeof(block), NULL), 0);
         }
         for (size_t i = 0; i < 8; i++) {
             struct answer *answer = &answers[round * 8 + i];
@@ -430,8 +432,8 @@ static void test_idle_is_quiet(void **state)
     assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before), 0);
     (void)lx_loop_run_until(server->fixture.loop, &never, 500, NULL);
     assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after), 0);
-    double cpu = (double)(after.tv_sec - before.tv_sec) +
-                 (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+    double cpu =
+        (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
     assert_int_equal(ticks, 1);
     assert_true(cpu < 0.05);
     lx_timer_free(timer);

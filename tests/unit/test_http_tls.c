@@ -114,8 +114,8 @@ static void test_client_certificate(void **state)
     lx_auto(str) char *key_text = file_text(tls, "client.key");
     tls_server_start(tls->fixture.loop, tls->folder, "server", true, &tls->server);
     check_accepted(tls, &(struct lx_http_opts){.ca_file = ca, .cert_file = cert, .key_file = key});
-    check_accepted(tls, &(struct lx_http_opts){.ca_file = ca, .cert_data = cert_text,
-                                               .key_data = key_text});
+    check_accepted(
+        tls, &(struct lx_http_opts){.ca_file = ca, .cert_data = cert_text, .key_data = key_text});
     /* TLS 1.3 lets the client send before it learns that it is not welcome. */
     struct lx_http_result result = get(tls, &(struct lx_http_opts){.ca_file = ca});
     assert_int_not_equal(result.reach, LX_HTTP_ANSWERED);
@@ -195,8 +195,8 @@ static void test_h2_parallel(void **state)
     lx_auto(str) char *url = lx_strf("%s/echo", tls->server.url);
     for (size_t i = 0; i < N_CALLS; i++) {
         memset(bodies[i], (int)('A' + i % 26), i % 31 + 1);
-        struct lx_http_req req = {.method = "POST", .url = url, .body = bodies[i],
-                                  .body_len = i % 31 + 1};
+        struct lx_http_req req = {
+            .method = "POST", .url = url, .body = bodies[i], .body_len = i % 31 + 1};
         answer_init(&answers[i]);
         call_start(&tls->fixture, &req, false, &answers[i]);
     }
@@ -260,12 +260,8 @@ static void test_h2_server_dies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_authorities),
-        TEST(test_wrong_name),
-        TEST(test_client_certificate),
-        TEST(test_missing_files),
-        TEST(test_h2_parallel),
-        TEST(test_h2_cancel_then_go_on),
+        TEST(test_authorities),    TEST(test_wrong_name),  TEST(test_client_certificate),
+        TEST(test_missing_files),  TEST(test_h2_parallel), TEST(test_h2_cancel_then_go_on),
         TEST(test_h2_server_dies),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);

@@ -80,8 +80,8 @@ static void on_request(void *arg, struct lx_httpd_req *req)
 
 static struct lx_httpd_opts options(struct server *server)
 {
-    return (struct lx_httpd_opts){.address = "127.0.0.1", .max_body = 1000,
-                                  .on_request = on_request, .arg = server};
+    return (struct lx_httpd_opts){
+        .address = "127.0.0.1", .max_body = 1000, .on_request = on_request, .arg = server};
 }
 
 static int setup(void **state)
@@ -269,8 +269,7 @@ static void test_answer_to_nobody(void **state)
     turn(server);
     lx_httpd_reply(server->held, 200, NULL, "late", 4);
     fd = dial(server);
-    lx_auto(str) char *answer =
-        ask(server, fd, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n\r\nok");
+    lx_auto(str) char *answer = ask(server, fd, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n\r\nok");
     assert_non_null(answer);
     (void)close(fd);
 }
@@ -315,8 +314,7 @@ static void test_stream(void **state)
     lx_httpd_stream_end(server->held);
     WAIT_UNTIL(server, holds(fd, &buf, "\r\n0\r\n\r\n"));
     /* The connection lives on. */
-    lx_auto(str) char *answer =
-        ask(server, fd, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n\r\nok");
+    lx_auto(str) char *answer = ask(server, fd, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n\r\nok");
     assert_int_equal(server->closed, 0);
     lx_buf_done(&buf);
     (void)close(fd);
@@ -494,8 +492,7 @@ static void test_dual_stack(void **state)
     opts.address = "::";
     assert_int_equal(lx_httpd_new(server->loop, &opts, &server->httpd, NULL), 0);
     int fd = dial(server);
-    lx_auto(str) char *answer =
-        ask(server, fd, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n\r\nok");
+    lx_auto(str) char *answer = ask(server, fd, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n\r\nok");
     assert_non_null(answer);
     (void)close(fd);
 }

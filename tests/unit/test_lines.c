@@ -131,12 +131,9 @@ static void test_binary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_chunks),
-        cmocka_unit_test(test_end_without_rest),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_unfinished_line_is_limited),
-        cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_any_chunks), cmocka_unit_test(test_end_without_rest),
+        cmocka_unit_test(test_limit),      cmocka_unit_test(test_unfinished_line_is_limited),
+        cmocka_unit_test(test_stop),       cmocka_unit_test(test_binary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

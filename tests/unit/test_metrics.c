@@ -55,12 +55,12 @@ static void test_text(void **state)
     lx_metric_inc(ops, 1, VALUES("Deq\"ue\\ue\n", "batches"));
     lx_metric_inc(ops, 1e15, VALUES("b", ""));
     lx_auto(str) char *text = expose(metrics);
-    assert_string_equal(
-        text, "# HELP lx_total A counter.\n# TYPE lx_total counter\nlx_total 2.5\n"
-              "# HELP lx_jobs Back\\\\slash\\nline.\n# TYPE lx_jobs gauge\nlx_jobs -2\n"
-              "# HELP lx_ops_total Ops.\n# TYPE lx_ops_total counter\n"
-              "lx_ops_total{op=\"Deq\\\"ue\\\\ue\\n\",queue=\"batches\"} 1\n"
-              "lx_ops_total{op=\"b\",queue=\"\"} 1000000000000000\n");
+    assert_string_equal(text,
+                        "# HELP lx_total A counter.\n# TYPE lx_total counter\nlx_total 2.5\n"
+                        "# HELP lx_jobs Back\\\\slash\\nline.\n# TYPE lx_jobs gauge\nlx_jobs -2\n"
+                        "# HELP lx_ops_total Ops.\n# TYPE lx_ops_total counter\n"
+                        "lx_ops_total{op=\"Deq\\\"ue\\\\ue\\n\",queue=\"batches\"} 1\n"
+                        "lx_ops_total{op=\"b\",queue=\"\"} 1000000000000000\n");
     assert_true(lx_metric_value(total, NULL) == 2.5);
     assert_true(lx_metric_value(ops, VALUES("b", "")) == 1e15);
     assert_true(lx_metric_value(ops, VALUES("never", "")) == 0);
