@@ -50,8 +50,10 @@ int lx_health_new(struct lx_loop *loop, const char *address, struct lx_metrics *
     const char *colon = strrchr(address, ':');
     uint64_t port = 0;
     if (!colon || lx_parse_u64(colon + 1, &port) < 0 || port > 65535)
-        return lx_fail(err, LX_E_INVALID, "invalid LUNEXEC_LISTEN \"%s\": must be host:port or "
-                                          ":port", address);
+        return lx_fail(err, LX_E_INVALID,
+                       "invalid LUNEXEC_LISTEN \"%s\": must be host:port or "
+                       ":port",
+                       address);
     lx_auto(str) char *host = lx_strndup(address, (size_t)(colon - address));
     struct lx_health *health = lx_alloc(sizeof *health);
     health->metrics = metrics;

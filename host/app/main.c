@@ -44,8 +44,9 @@ static int run_command(int argc, char **argv)
     if (argc > 1 && (lx_streq(argv[1], "--help") || lx_streq(argv[1], "-h")))
         return print_settings(argc > 2 && lx_streq(argv[2], "--markdown"));
     if (argc > 1) {
-        fprintf(stderr, "lunexec: run takes no argument \"%s\"; settings are environment variables, "
-                        "see lunexec run --help\n",
+        fprintf(stderr,
+                "lunexec: run takes no argument \"%s\"; settings are environment variables, "
+                "see lunexec run --help\n",
                 argv[1]);
         return 2;
     }
@@ -85,7 +86,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    static char *run_argv[] = {"run", NULL};
+    char run_name[] = "run", *run_argv[] = {run_name, NULL};
     signal(SIGPIPE, SIG_IGN); /* lint: a write to a closed pipe is an error value here */
     for (char *const *env = environ; *env; env++) {
         if (lx_streq(*env, "SANITY_CHECK=true"))

@@ -108,10 +108,11 @@ static void on_ping(void *arg, const struct lx_err *err)
     struct lx_err new_err;
     struct lx_executor_opts opts = executor_opts(app);
     if (err) {
-        lx_auto(str) char *text = lx_strf("the frontend refuses EXECUTOR_FRONTEND_PASSWORD \"***\", "
-                                          "is it the executors.accessToken of the site "
-                                          "configuration? (%s)",
-                                          err->text);
+        lx_auto(str) char *text =
+            lx_strf("the frontend refuses EXECUTOR_FRONTEND_PASSWORD \"***\", "
+                    "is it the executors.accessToken of the site "
+                    "configuration? (%s)",
+                    err->text);
         fail(app, text);
     } else if (lx_executor_new(&opts, &app->executor, &new_err) < 0) {
         fail(app, new_err.text);
@@ -152,8 +153,8 @@ static void on_git_version(void *arg, const char *version)
         fail(app, err.text);
         return;
     }
-    app->ping = lx_startup_ping(app->loop, app->queue, app->settings.frontend_url, app->log, on_ping,
-                                app);
+    app->ping =
+        lx_startup_ping(app->loop, app->queue, app->settings.frontend_url, app->log, on_ping, app);
 }
 
 static void on_policy_ready(void *arg, const struct lx_err *err)
@@ -188,10 +189,11 @@ static int find_cluster(struct app *app, struct lx_err *err)
     if (s->service_host && s->service_port)
         return lx_kube_config_pod(s->service_host, s->service_port, service_account,
                                   &app->kube_config, err);
-    return lx_fail(err, LX_E_INVALID,
-                   "no Kubernetes credentials: EXECUTOR_KUBERNETES_CONFIG_PATH is not set, there is "
-                   "no $HOME/.kube/config, and this is not a pod (KUBERNETES_SERVICE_HOST and "
-                   "KUBERNETES_SERVICE_PORT are not set)");
+    return lx_fail(
+        err, LX_E_INVALID,
+        "no Kubernetes credentials: EXECUTOR_KUBERNETES_CONFIG_PATH is not set, there is "
+        "no $HOME/.kube/config, and this is not a pod (KUBERNETES_SERVICE_HOST and "
+        "KUBERNETES_SERVICE_PORT are not set)");
 }
 
 static int open_policy(struct app *app, struct lx_err *err)

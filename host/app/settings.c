@@ -142,8 +142,7 @@ static int set_json(const struct lx_setting *s, void *out, const char *value, st
     const char *key;
     json_t *item;
     if (s->type == LX_SET_JSON_STRINGS) {
-        json_object_foreach(json, key, item)
-        {
+        json_object_foreach (json, key, item) {
             if (!json_is_string(item))
                 return bad(err, s, value, "must be a JSON object of strings");
         }

@@ -65,29 +65,29 @@ int lx_settings_help(struct lx_buf *out, bool markdown, struct lx_err *err);
 
 enum lx_setting_type {
     LX_SET_STRING,
-    LX_SET_SECRET,    /* a string that no message shows */
+    LX_SET_SECRET, /* a string that no message shows */
     LX_SET_INT,
     LX_SET_BOOL,
     LX_SET_DURATION,
     LX_SET_QUANTITY,
-    LX_SET_LIST,      /* comma-separated; char ** or json array, see `json` */
-    LX_SET_PAIRS,     /* k=v,k=v */
+    LX_SET_LIST,  /* comma-separated; char ** or json array, see `json` */
+    LX_SET_PAIRS, /* k=v,k=v */
     LX_SET_JSON_ARRAY,
     LX_SET_JSON_OBJECT,
     LX_SET_JSON_STRINGS, /* an object of strings */
     LX_SET_LEVEL,
     LX_SET_FORMAT,
-    LX_SET_BYTES,     /* a byte count, plain or with a Kubernetes suffix */
+    LX_SET_BYTES, /* a byte count, plain or with a Kubernetes suffix */
 };
 
 struct lx_setting {
     const char *name;
     enum lx_setting_type type;
-    size_t offset;           /* in struct lx_settings */
-    const char *fallback;    /* NULL: unset */
-    const char *policy_key;  /* key in the policy's settings; NULL: not shown to the policy */
-    const char *choices;     /* "a|b" for strings; NULL: any */
-    int64_t min, max;        /* integers and durations; both 0: any */
+    size_t offset;          /* in struct lx_settings */
+    const char *fallback;   /* NULL: unset */
+    const char *policy_key; /* key in the policy's settings; NULL: not shown to the policy */
+    const char *choices;    /* "a|b" for strings; NULL: any */
+    int64_t min, max;       /* integers and durations; both 0: any */
     const char *help;
 };
 

@@ -82,7 +82,8 @@ static bool is_quantity_suffix(const char *text)
             return true;
     }
     int64_t exponent;
-    return (*text == 'e' || *text == 'E') && text[1] && isdigit((unsigned char)text[strlen(text) - 1]) &&
+    return (*text == 'e' || *text == 'E') && text[1] &&
+           isdigit((unsigned char)text[strlen(text) - 1]) &&
            lx_parse_i64(text + 1 + (text[1] == '+'), &exponent) == 0;
 }
 
@@ -106,15 +107,9 @@ int lx_parse_bytes(const char *text, int64_t *ret_bytes)
         const char *suffix;
         int64_t factor;
     } units[] = {
-        {"", 1},
-        {"k", 1000},
-        {"M", 1000000},
-        {"G", 1000000000},
-        {"T", 1000000000000},
-        {"Ki", 1 << 10},
-        {"Mi", 1 << 20},
-        {"Gi", 1 << 30},
-        {"Ti", INT64_C(1) << 40},
+        {"", 1},           {"k", 1000},          {"M", 1000000},
+        {"G", 1000000000}, {"T", 1000000000000}, {"Ki", 1 << 10},
+        {"Mi", 1 << 20},   {"Gi", 1 << 30},      {"Ti", INT64_C(1) << 40},
     };
     size_t digits = strspn(text, "0123456789");
     lx_auto(str) char *number = lx_strndup(text, digits);

@@ -53,13 +53,19 @@ json_t *lx_settings_for_policy(const struct lx_settings *settings)
 static const char *type_name(enum lx_setting_type type)
 {
     static const char *const names[] = {
-        [LX_SET_STRING] = "text",           [LX_SET_SECRET] = "secret",
-        [LX_SET_INT] = "number",            [LX_SET_BOOL] = "true or false",
-        [LX_SET_DURATION] = "duration",     [LX_SET_QUANTITY] = "quantity",
-        [LX_SET_LIST] = "list",             [LX_SET_PAIRS] = "key=value list",
-        [LX_SET_JSON_ARRAY] = "JSON array", [LX_SET_JSON_OBJECT] = "JSON object",
+        [LX_SET_STRING] = "text",
+        [LX_SET_SECRET] = "secret",
+        [LX_SET_INT] = "number",
+        [LX_SET_BOOL] = "true or false",
+        [LX_SET_DURATION] = "duration",
+        [LX_SET_QUANTITY] = "quantity",
+        [LX_SET_LIST] = "list",
+        [LX_SET_PAIRS] = "key=value list",
+        [LX_SET_JSON_ARRAY] = "JSON array",
+        [LX_SET_JSON_OBJECT] = "JSON object",
         [LX_SET_JSON_STRINGS] = "JSON object of strings",
-        [LX_SET_LEVEL] = "level",           [LX_SET_FORMAT] = "format",
+        [LX_SET_LEVEL] = "level",
+        [LX_SET_FORMAT] = "format",
         [LX_SET_BYTES] = "bytes",
     };
     return names[type];
@@ -79,12 +85,12 @@ int lx_settings_help(struct lx_buf *out, bool markdown, struct lx_err *err)
     for (size_t i = 0; i < n; i++) {
         const struct lx_setting *s = &table[i];
         int added =
-            markdown ? lx_buf_addf(out, err, "| `%s` | %s | %s%s%s | %s |\n", s->name,
-                                   type_name(s->type), s->fallback ? "`" : "",
-                                   s->fallback ? s->fallback : "unset", s->fallback ? "`" : "",
-                                   s->help)
-                     : lx_buf_addf(out, err, "  %s (%s; default %s)\n      %s\n", s->name,
-                                   type_name(s->type), s->fallback ? s->fallback : "unset", s->help);
+            markdown
+                ? lx_buf_addf(out, err, "| `%s` | %s | %s%s%s | %s |\n", s->name,
+                              type_name(s->type), s->fallback ? "`" : "",
+                              s->fallback ? s->fallback : "unset", s->fallback ? "`" : "", s->help)
+                : lx_buf_addf(out, err, "  %s (%s; default %s)\n      %s\n", s->name,
+                              type_name(s->type), s->fallback ? s->fallback : "unset", s->help);
         if (added < 0)
             return -1;
     }

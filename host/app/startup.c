@@ -86,8 +86,8 @@ static void on_git_timeout(void *arg)
     git_end(startup);
 }
 
-struct lx_startup *lx_startup_git(struct lx_loop *loop, void (*done)(void *arg, const char *version),
-                                  void *arg)
+struct lx_startup *lx_startup_git(struct lx_loop *loop,
+                                  void (*done)(void *arg, const char *version), void *arg)
 {
     static const char *const argv[] = {"git", "version", NULL};
     struct lx_startup *startup = lx_alloc(sizeof *startup);

@@ -12,8 +12,8 @@ struct lx_startup;
 
 /* Asks `git version`; `done` gets "2.45.2", or "" when git is missing or silent for 5 s (contract
  * 1.6). Deferred. */
-struct lx_startup *lx_startup_git(struct lx_loop *loop, void (*done)(void *arg, const char *version),
-                                  void *arg);
+struct lx_startup *lx_startup_git(struct lx_loop *loop,
+                                  void (*done)(void *arg, const char *version), void *arg);
 
 /* Pings until the frontend answers; `done` gets NULL then, or LX_E_AUTH when it refuses the
  * password. An unreachable frontend is waited for, with a log line within 4 s and then once a

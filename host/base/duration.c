@@ -16,8 +16,8 @@ static const struct unit units[] = {
     {"\xCE\xBCs", 1000u}, /* U+03BC Greek mu */
     {"ms", 1000000u},
     {"s", 1000000000u},
-    {"m", 60u * 1000000000u},
-    {"h", 3600u * 1000000000u},
+    {"m", UINT64_C(60) * 1000000000u},
+    {"h", UINT64_C(3600) * 1000000000u},
 };
 
 static bool is_digit(char c)

@@ -90,7 +90,7 @@ void lx_entries_free(struct lx_entries *entries)
 {
     if (!entries)
         return;
-    lx_list_each(it, &entries->list)
+    lx_list_each (it, &entries->list)
         entry_free(lx_container_of(it, struct lx_entry, link));
     lx_task_cancel(&entries->pump_task);
     if (entries->done)
@@ -261,7 +261,7 @@ static uint64_t update_due(const struct lx_entry *entry)
 /* Adds the first entry that is not added yet, one at a time, so that they keep their order. */
 static void pump_add(struct lx_entries *entries)
 {
-    lx_list_each(it, &entries->list) {
+    lx_list_each (it, &entries->list) {
         struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
         if (entry->id != 0 || entry->failed)
             continue;
@@ -278,7 +278,7 @@ static bool delivered(const struct lx_entries *entries)
 {
     if (entries->abandoned)
         return true;
-    lx_list_each(it, &entries->list) {
+    lx_list_each (it, &entries->list) {
         const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
         if (!entry->failed && !entry->final_sent)
             return false;
@@ -292,7 +292,7 @@ static void pump(void *arg)
     uint64_t now = lx_now_ms(), next = UINT64_MAX;
     if (!entries->abandoned) {
         pump_add(entries);
-        lx_list_each(it, &entries->list) {
+        lx_list_each (it, &entries->list) {
             struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
             uint64_t due = update_due(entry);
             if (due <= now)
@@ -326,7 +326,7 @@ const struct lx_err *lx_entries_error(const struct lx_entries *entries)
 void lx_entries_abandon(struct lx_entries *entries)
 {
     entries->abandoned = true;
-    lx_list_each(it, &entries->list) {
+    lx_list_each (it, &entries->list) {
         struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
         lx_queue_cancel(entry->call);
         entry->call = NULL;

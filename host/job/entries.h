@@ -22,7 +22,8 @@ void lx_entries_free(struct lx_entries *entries);
  * entry lives as long as `entries`. */
 struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char *const *command);
 
-/* Output of a container; the executor's own lines ("stdout: " prefix); and text without a prefix. */
+/* Output of a container; the executor's own lines ("stdout: " prefix); and text without a prefix.
+ */
 void lx_entry_write(struct lx_entry *entry, const char *data, size_t len);
 void lx_entry_line(struct lx_entry *entry, const char *text);
 void lx_entry_raw(struct lx_entry *entry, const char *text);

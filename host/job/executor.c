@@ -44,9 +44,8 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
 
     char label[LX_EXECUTOR_LABEL_SIZE];
     lx_executor_label(opts->executor_name, label);
-    lx_auto(str) char *selector =
-        lx_strf(LX_LABEL_MANAGED_BY "=" LX_LABEL_MANAGED_BY_VALUE "," LX_LABEL_EXECUTOR "=%s",
-                label);
+    lx_auto(str) char *selector = lx_strf(
+        LX_LABEL_MANAGED_BY "=" LX_LABEL_MANAGED_BY_VALUE "," LX_LABEL_EXECUTOR "=%s", label);
     struct lx_watch_opts watch = {
         .ns = opts->ns,
         .selector = selector,
@@ -72,7 +71,7 @@ void lx_executor_free(struct lx_executor *ex)
         return;
     lx_heartbeat_stop(ex);
     lx_queue_cancel(ex->dequeue);
-    lx_list_each(it, &ex->runs)
+    lx_list_each (it, &ex->runs)
         lx_run_free(lx_container_of(it, struct lx_run, link));
     if (ex->idle_told)
         lx_task_cancel(&ex->idle_task);
@@ -95,7 +94,7 @@ void lx_executor_start(struct lx_executor *ex)
 size_t lx_executor_running(const struct lx_executor *ex)
 {
     size_t n = 0;
-    lx_list_each(it, &ex->runs)
+    lx_list_each (it, &ex->runs)
         n++;
     return n;
 }

@@ -50,11 +50,11 @@ enum lx_mark lx_failure_mark(enum lx_failure_kind kind)
 const char *lx_failure_name(enum lx_failure_kind kind)
 {
     static const char *const names[] = {
-        [LX_FAIL_NONE] = "none",       [LX_FAIL_STEP] = "step",
-        [LX_FAIL_POLICY] = "policy",   [LX_FAIL_INPUT] = "input",
-        [LX_FAIL_FILES] = "files",     [LX_FAIL_CLUSTER] = "cluster",
-        [LX_FAIL_IMAGE] = "image",     [LX_FAIL_POD] = "pod",
-        [LX_FAIL_RUNTIME] = "runtime", [LX_FAIL_LOGS] = "logs",
+        [LX_FAIL_NONE] = "none",           [LX_FAIL_STEP] = "step",
+        [LX_FAIL_POLICY] = "policy",       [LX_FAIL_INPUT] = "input",
+        [LX_FAIL_FILES] = "files",         [LX_FAIL_CLUSTER] = "cluster",
+        [LX_FAIL_IMAGE] = "image",         [LX_FAIL_POD] = "pod",
+        [LX_FAIL_RUNTIME] = "runtime",     [LX_FAIL_LOGS] = "logs",
         [LX_FAIL_CANCELLED] = "cancelled", [LX_FAIL_LOST] = "lost",
         [LX_FAIL_STOPPED] = "stopped",
     };

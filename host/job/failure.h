@@ -8,18 +8,18 @@
 
 enum lx_failure_kind {
     LX_FAIL_NONE,
-    LX_FAIL_STEP,       /* a container ended with another exit code than 0 */
-    LX_FAIL_POLICY,     /* the policy raised an error, was refused by a guardrail, or said no */
-    LX_FAIL_INPUT,      /* the payload cannot be run */
-    LX_FAIL_FILES,      /* a workspace file could not be fetched */
-    LX_FAIL_CLUSTER,    /* the Kubernetes API refused or did not answer */
-    LX_FAIL_IMAGE,      /* an image cannot be pulled, a container cannot be configured */
-    LX_FAIL_POD,        /* evicted, deleted, out of resources, deadline of the pod */
-    LX_FAIL_RUNTIME,    /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
-    LX_FAIL_LOGS,       /* a log could not be read, kept or delivered */
-    LX_FAIL_CANCELLED,  /* the user cancelled */
-    LX_FAIL_LOST,       /* the frontend no longer knows the job as ours */
-    LX_FAIL_STOPPED,    /* the executor was told to stop at once */
+    LX_FAIL_STEP,      /* a container ended with another exit code than 0 */
+    LX_FAIL_POLICY,    /* the policy raised an error, was refused by a guardrail, or said no */
+    LX_FAIL_INPUT,     /* the payload cannot be run */
+    LX_FAIL_FILES,     /* a workspace file could not be fetched */
+    LX_FAIL_CLUSTER,   /* the Kubernetes API refused or did not answer */
+    LX_FAIL_IMAGE,     /* an image cannot be pulled, a container cannot be configured */
+    LX_FAIL_POD,       /* evicted, deleted, out of resources, deadline of the pod */
+    LX_FAIL_RUNTIME,   /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
+    LX_FAIL_LOGS,      /* a log could not be read, kept or delivered */
+    LX_FAIL_CANCELLED, /* the user cancelled */
+    LX_FAIL_LOST,      /* the frontend no longer knows the job as ours */
+    LX_FAIL_STOPPED,   /* the executor was told to stop at once */
 };
 
 struct lx_failure {

@@ -22,7 +22,7 @@ static char **claimed_uids(const struct lx_executor *ex)
 {
     size_t n = 0;
     char **uids = lx_alloc_array(ex->limiter.limit + 1, sizeof *uids);
-    lx_list_each(it, &ex->runs) {
+    lx_list_each (it, &ex->runs) {
         const struct lx_run *run = lx_container_of(it, struct lx_run, link);
         if (lx_run_alive(run) && n < ex->limiter.limit)
             uids[n++] = lx_strdup(run->job->uid);
@@ -32,7 +32,7 @@ static char **claimed_uids(const struct lx_executor *ex)
 
 static void react(struct lx_executor *ex, char *const *known, char *const *cancel)
 {
-    lx_list_each(it, &ex->runs) {
+    lx_list_each (it, &ex->runs) {
         struct lx_run *run = lx_container_of(it, struct lx_run, link);
         if (!contains(ex->beat_uids, run->job->uid))
             continue;

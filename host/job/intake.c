@@ -26,7 +26,7 @@ static void check_idle(struct lx_executor *ex)
 
 static bool already_running(const struct lx_executor *ex, const char *uid)
 {
-    lx_list_each(it, &ex->runs) {
+    lx_list_each (it, &ex->runs) {
         const struct lx_run *run = lx_container_of(it, struct lx_run, link);
         if (lx_streq(run->job->uid, uid))
             return true;
@@ -114,7 +114,7 @@ void lx_executor_stop(struct lx_executor *ex)
         lx_queue_cancel(lx_take(ex->dequeue));
         lx_limiter_give(&ex->limiter);
     }
-    lx_list_each(it, &ex->runs)
+    lx_list_each (it, &ex->runs)
         lx_run_stop(lx_container_of(it, struct lx_run, link), LX_FAIL_STOPPED,
                     "the executor was told to stop at once");
     check_idle(ex);

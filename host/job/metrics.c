@@ -11,8 +11,7 @@ struct lx_job_metrics {
 static const char *const queue_op[] = {"queue", "op", NULL};
 static const char *const queue_only[] = {"queue", NULL};
 static const char *const op_only[] = {"op", NULL};
-static const double job_buckets[] = {30,   60,   150,  300,  450, 600,
-                                     900,  1200, 1800, 2700, 3600, 0};
+static const double job_buckets[] = {30, 60, 150, 300, 450, 600, 900, 1200, 1800, 2700, 3600, 0};
 
 struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char *queue)
 {

@@ -35,9 +35,9 @@ enum lx_state_id {
 };
 
 enum lx_run_event {
-    LX_EVENT_STOP,     /* run->failure says why; get to the end without waiting for the pod */
-    LX_EVENT_TIMEOUT,  /* the state's own timeout passed */
-    LX_EVENT_LOG_END,  /* a container's log came to its end */
+    LX_EVENT_STOP,    /* run->failure says why; get to the end without waiting for the pod */
+    LX_EVENT_TIMEOUT, /* the state's own timeout passed */
+    LX_EVENT_LOG_END, /* a container's log came to its end */
 };
 
 struct lx_run;
@@ -75,8 +75,8 @@ struct lx_run {
     struct lx_mask *mask;
     struct lx_entries *entries;
     struct lx_workload *workload;
-    json_t *manifest;          /* the plan, checked and completed */
-    char *job_uid;             /* UID of the Job we created; NULL before */
+    json_t *manifest;                       /* the plan, checked and completed */
+    char *job_uid;                          /* UID of the Job we created; NULL before */
     bool secret_made, claim_made, job_made; /* exist, or may exist, in the cluster */
     struct lx_containers *containers;
 
@@ -84,9 +84,9 @@ struct lx_run {
     struct lx_queue_call *queue_call;
     struct lx_policy_call *policy_call;
     struct lx_kube_call *kube_call;
-    size_t file_index;   /* FETCHING */
-    unsigned attempts;   /* CREATING: tries at the current object */
-    uint64_t call_ms;    /* when the operation underway began, for metrics */
+    size_t file_index; /* FETCHING */
+    unsigned attempts; /* CREATING: tries at the current object */
+    uint64_t call_ms;  /* when the operation underway began, for metrics */
     struct lx_cleaning cleaning;
     struct lx_entry *teardown;
     int64_t teardown_code;

@@ -87,7 +87,8 @@ static void make_mask(struct lx_run *run)
 {
     const struct lx_job *job = run->job;
     size_t n = 0;
-    lx_auto(secrets) struct lx_secret *secrets = lx_alloc_array(job->n_secrets + 2, sizeof *secrets);
+    lx_auto(secrets) struct lx_secret *secrets =
+        lx_alloc_array(job->n_secrets + 2, sizeof *secrets);
     for (; n < job->n_secrets; n++)
         secrets[n] = (struct lx_secret){job->secrets[n].value, job->secrets[n].replacement};
     secrets[n++] = (struct lx_secret){run->ex->opts.password, "SECRET_REMOVED"};

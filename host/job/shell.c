@@ -32,17 +32,16 @@ static const char skip_check[] =
     "esac\n"
     "exit 0\n";
 
-static const char script_preamble[] =
-    "\n"
-    "if [ \"$1\" != skip-check ]; then\n"
-    "  bash=$(command -p -v bash) || bash=\n"
-    "  [ -n \"$bash\" ] || [ ! -x /bin/bash ] || bash=/bin/bash\n"
-    "  [ -z \"$bash\" ] || exec \"$bash\" \"$0\" skip-check\n"
-    "fi\n"
-    "unset bash\n"
-    "set +e\n"
-    "set -x\n"
-    "\n";
+static const char script_preamble[] = "\n"
+                                      "if [ \"$1\" != skip-check ]; then\n"
+                                      "  bash=$(command -p -v bash) || bash=\n"
+                                      "  [ -n \"$bash\" ] || [ ! -x /bin/bash ] || bash=/bin/bash\n"
+                                      "  [ -z \"$bash\" ] || exec \"$bash\" \"$0\" skip-check\n"
+                                      "fi\n"
+                                      "unset bash\n"
+                                      "set +e\n"
+                                      "set -x\n"
+                                      "\n";
 
 char *lx_script_name(const struct lx_job *job, size_t step)
 {
@@ -176,8 +175,7 @@ static int setup_clone(const struct lx_setup *setup, struct lx_buf *out, struct 
     }
     if (setup_git(dir, out, err) < 0 || lx_buf_adds(out, "remote add origin ", err) < 0 ||
         setup_word(out, setup->clone_url, err) < 0 || lx_buf_adds(out, "; ", err) < 0 ||
-        setup_git(dir, out, err) < 0 ||
-        lx_buf_adds(out, "config --local gc.auto 0; ", err) < 0 ||
+        setup_git(dir, out, err) < 0 || lx_buf_adds(out, "config --local gc.auto 0; ", err) < 0 ||
         setup_fetch(setup, dir, out, err) < 0)
         return -1;
     if (lx_strv_len(setup->job->sparse_checkout) > 0 && setup_sparse(setup->job, dir, out, err) < 0)
@@ -204,7 +202,7 @@ static int setup_write(struct lx_buf *out, const char *path, const char *data, s
     return lx_buf_adds(out, "; ", err);
 }
 
-/* touch takes local time and the payload's zone is printed as it came (contract 5.3). */
+/* The payload's zone is printed as it came (contract 5.3); -t is what every touch understands. */
 static int setup_touch(struct lx_buf *out, const struct lx_job_file *file, const char *path,
                        struct lx_err *err)
 {
@@ -213,7 +211,7 @@ static int setup_touch(struct lx_buf *out, const struct lx_job_file *file, const
     char text[32];
     if (!gmtime_r(&local, &tm) || strftime(text, sizeof text, "%Y%m%d%H%M.%S", &tm) == 0)
         return lx_fail(err, LX_E_INVALID, "modifiedAt of file %s is out of range", file->path);
-    if (lx_buf_addf(out, err, "touch -m -d '%s' ", text) < 0 || setup_word(out, path, err) < 0)
+    if (lx_buf_addf(out, err, "touch -m -t %s ", text) < 0 || setup_word(out, path, err) < 0)
         return -1;
     return lx_buf_adds(out, "; ", err);
 }

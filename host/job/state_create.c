@@ -89,8 +89,8 @@ static void on_created(void *arg, const struct lx_kube_result *result)
         *step.made = true;
         run->attempts = 0;
         if (step.kind == LX_KUBE_JOB)
-            run->job_uid = lx_strdup(
-                lx_json_str(lx_json_obj(result->object, "metadata"), "uid", ""));
+            run->job_uid =
+                lx_strdup(lx_json_str(lx_json_obj(result->object, "metadata"), "uid", ""));
         lx_state_creating(run);
     } else if (result->err.code == LX_E_CONFLICT && ++run->attempts < CONFLICT_TRIES) {
         remove_leftover(run, &step);
@@ -118,6 +118,6 @@ void lx_state_creating(struct lx_run *run)
         return;
     }
     run->call_ms = lx_now_ms();
-    run->kube_call = lx_kube_create(ex->opts.kube, step.kind, ex->opts.ns, object, 0, on_created,
-                                    run);
+    run->kube_call =
+        lx_kube_create(ex->opts.kube, step.kind, ex->opts.ns, object, 0, on_created, run);
 }

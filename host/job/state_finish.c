@@ -78,8 +78,8 @@ static void clean_next(struct lx_run *run)
     if (next_leftover(run)) {
         run->call_ms = lx_now_ms();
         run->kube_call = lx_kube_delete(run->ex->opts.kube, run->cleaning.kind, run->ex->opts.ns,
-                                        run->cleaning.name, &opts,
-                                        lx_now_ms() + DELETE_PATIENCE_MS, on_deleted, run);
+                                        run->cleaning.name, &opts, lx_now_ms() + DELETE_PATIENCE_MS,
+                                        on_deleted, run);
         return;
     }
     lx_entry_finish(run->teardown, run->teardown_code);
@@ -131,8 +131,8 @@ static void on_marked(void *arg, const struct lx_err *err)
     struct lx_run *run = arg;
     run->queue_call = NULL;
     if (err)
-        lx_log(run->ex->opts.log, LX_LOG_WARN, "failed to mark the job", LX_STR("job", run->job->uid),
-               LX_ERR(err));
+        lx_log(run->ex->opts.log, LX_LOG_WARN, "failed to mark the job",
+               LX_STR("job", run->job->uid), LX_ERR(err));
     lx_run_go(run, LX_STATE_GONE);
 }
 

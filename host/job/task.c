@@ -5,9 +5,9 @@
 
 static json_t *task_container(const struct lx_workload_container *c)
 {
-    json_t *value = json_pack("{s:s, s:s, s:s, s:s, s:O}", "name", c->name, "purpose", c->purpose,
-                              "image", c->image, "working_dir", c->working_dir, "env_names",
-                              c->env_names);
+    json_t *value =
+        json_pack("{s:s, s:s, s:s, s:s, s:O}", "name", c->name, "purpose", c->purpose, "image",
+                  c->image, "working_dir", c->working_dir, "env_names", c->env_names);
     if (c->step_key)
         json_object_set_new(value, "key", json_string(c->step_key));
     return value;

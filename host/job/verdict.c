@@ -66,9 +66,9 @@ static void fail_container(const struct lx_workload *workload, const struct lx_c
     lx_failure_set(failure, LX_FAIL_STEP,
                    "running command \"%s\": job %s failed: container %s exited with code %lld%s%s%s"
                    "%s%s",
-                   key_of(workload, c->name), workload->job_name, c->name,
-                   (long long)c->exit_code, plain ? "" : " (", plain ? "" : c->reason,
-                   plain ? "" : ")", *c->message ? ": " : "", c->message);
+                   key_of(workload, c->name), workload->job_name, c->name, (long long)c->exit_code,
+                   plain ? "" : " (", plain ? "" : c->reason, plain ? "" : ")",
+                   *c->message ? ": " : "", c->message);
 }
 
 enum lx_verdict lx_verdict_of(const struct lx_workload *workload, const struct lx_pod *pod,
@@ -102,7 +102,8 @@ enum lx_verdict lx_verdict_of(const struct lx_workload *workload, const struct l
     return LX_VERDICT_FAILED;
 }
 
-/* What the kubelet retries by itself gets time to recover; what it cannot recover from gets none. */
+/* What the kubelet retries by itself gets time to recover; what it cannot recover from gets none.
+ */
 uint64_t lx_waiting_grace_ms(const struct lx_container *container)
 {
     static const struct {

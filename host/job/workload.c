@@ -123,8 +123,8 @@ static int add_step(struct lx_workload *workload, const struct lx_job *job, size
                     struct lx_err *err)
 {
     const struct lx_job_step *s = &job->steps[step];
-    char *key = *s->key ? lx_strf("step.kubernetes.%s", s->key)
-                        : lx_strf("step.kubernetes.%zu", step);
+    char *key =
+        *s->key ? lx_strf("step.kubernetes.%s", s->key) : lx_strf("step.kubernetes.%zu", step);
     struct lx_workload_container *c = add_container(workload, key, "step", s->image);
     c->init = true;
     c->step_key = lx_strdup(s->key);
@@ -210,8 +210,8 @@ json_t *lx_workload_secret(const struct lx_workload *workload, const char *ns)
 
 json_t *lx_workload_claim(const struct lx_workload *workload, const char *ns, const char *size)
 {
-    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:[s], s:{s:{s:s}}}}", "apiVersion", "v1",
-                     "kind", "PersistentVolumeClaim", "metadata", "name", workload->volume_name,
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:[s], s:{s:{s:s}}}}", "apiVersion", "v1", "kind",
+                     "PersistentVolumeClaim", "metadata", "name", workload->volume_name,
                      "namespace", ns, "spec", "accessModes", "ReadWriteOnce", "resources",
                      "requests", "storage", size);
 }

@@ -10,10 +10,10 @@
 #include "lunexec/plan.h"
 
 struct lx_workload_container {
-    char *name;        /* the log key with '-' for '.' */
-    char *key;         /* log key: "setup.workspace", "step.kubernetes.step.0.pre", "main" */
+    char *name;          /* the log key with '-' for '.' */
+    char *key;           /* log key: "setup.workspace", "step.kubernetes.step.0.pre", "main" */
     const char *purpose; /* "setup", "step", "main" */
-    char *step_key;    /* as the payload has it; NULL unless a step */
+    char *step_key;      /* as the payload has it; NULL unless a step */
     char *image;
     char *working_dir;
     char **argv;       /* command of the log entry, NULL-terminated; NULL for none */

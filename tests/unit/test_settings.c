@@ -1,0 +1,202 @@
+/*
+ * Reading the settings: defaults, every problem in one line, what the policy gets.
+ */
+#include "app/settings.h"
+
+#include "lunexec/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define PROBLEMS_MAX 65536
+#define BASE                                                                                       \
+    "EXECUTOR_FRONTEND_URL=http://frontend:30080", "EXECUTOR_FRONTEND_PASSWORD=hunter2hunter2",    \
+        "EXECUTOR_QUEUE_NAME=batches"
+
+/* Reads the NULL-terminated environment; the problems' text (free()), "" if there were none. */
+static char *read_env(const char *const *env, struct lx_settings *settings)
+{
+    union {
+        const char *const *in;
+        char *const *out;
+    } list = {.in = env};
+    struct lx_buf problems = LX_BUF_INIT(PROBLEMS_MAX);
+    int result = lx_settings_read(settings, list.out, &problems);
+    assert_int_equal(result, problems.len > 0 ? -1 : 0);
+    return lx_buf_take(&problems);
+}
+
+static void defaults_are_the_originals(void **state)
+{
+    (void)state;
+    static const char *const env[] = {BASE, NULL};
+    struct lx_settings s;
+    lx_auto(str) char *problems = read_env(env, &s);
+    assert_string_equal(problems, "");
+    assert_int_equal(s.poll_interval_ms, 1000);
+    assert_int_equal(s.max_jobs, 1);
+    assert_int_equal(s.max_runtime_ms, 30 * 60 * 1000);
+    assert_int_equal(s.job_deadline_s, 1200);
+    assert_int_equal(s.run_as_user, -1);
+    assert_int_equal(s.fs_group, 1000);
+    assert_string_equal(s.ns, "default");
+    assert_string_equal(s.limit_memory, "12Gi");
+    assert_string_equal(s.volume_size, "5Gi");
+    assert_string_equal(s.step_image, "sourcegraph/batcheshelper:insiders");
+    assert_int_equal(s.log_limit_step, 64 * 1024 * 1024);
+    lx_settings_done(&s);
+}
+
+static void empty_counts_as_unset(void **state)
+{
+    (void)state;
+    static const char *const env[] = {BASE,
+                                      "EXECUTOR_QUEUE_NAMES=",
+                                      "KUBERNETES_RUN_AS_USER=",
+                                      "EXECUTOR_MAXIMUM_NUM_JOBS=",
+                                      "KUBERNETES_JOB_ANNOTATIONS=",
+                                      NULL};
+    struct lx_settings s;
+    lx_auto(str) char *problems = read_env(env, &s);
+    assert_string_equal(problems, "");
+    assert_int_equal(s.max_jobs, 1);
+    assert_null(s.job_annotations);
+    lx_settings_done(&s);
+}
+
+static void root_is_not_unset(void **state)
+{
+    (void)state;
+    static const char *const env[] = {BASE, "KUBERNETES_RUN_AS_USER=0",
+                                      "KUBERNETES_RUN_AS_GROUP=-1", NULL};
+    struct lx_settings s;
+    lx_auto(str) char *problems = read_env(env, &s);
+    assert_string_equal(problems, "");
+    lx_auto(json) json_t *policy = lx_settings_for_policy(&s);
+    assert_int_equal(lx_json_int(policy, "run_as_user", -7), 0);
+    assert_null(json_object_get(policy, "run_as_group"));
+    assert_null(json_object_get(policy, "password"));
+    lx_settings_done(&s);
+}
+
+static void step_image_has_two_names(void **state)
+{
+    (void)state;
+    static const char *const old_only[] = {BASE, "KUBERNETES_SINGLE_JOB_STEP_IMAGE=old:1", NULL};
+    static const char *const both[] = {BASE, "KUBERNETES_SINGLE_JOB_STEP_IMAGE=old:1",
+                                       "KUBERNETES_JOB_STEP_IMAGE=new:2", NULL};
+    struct lx_settings s;
+    lx_auto(str) char *first = read_env(old_only, &s);
+    assert_string_equal(first, "");
+    assert_string_equal(s.step_image, "old:1");
+    lx_settings_done(&s);
+    lx_auto(str) char *second = read_env(both, &s);
+    assert_string_equal(second, "");
+    assert_string_equal(s.step_image, "new:2");
+    lx_settings_done(&s);
+}
+
+static void values_reach_the_policy_exactly(void **state)
+{
+    (void)state;
+    static const char *const env[] = {BASE, "EXECUTOR_KUBERNETES_NODE_SELECTOR=disk=ssd,zone=a",
+                                      "EXECUTOR_KUBERNETES_NODE_TOLERATIONS=[{\"key\":\"k\","
+                                      "\"tolerationSeconds\":9007199254740993}]",
+                                      "KUBERNETES_IMAGE_PULL_SECRETS=one,two", NULL};
+    struct lx_settings s;
+    lx_auto(str) char *problems = read_env(env, &s);
+    assert_string_equal(problems, "");
+    lx_auto(json) json_t *policy = lx_settings_for_policy(&s);
+    assert_string_equal(json_string_value(lx_json_path(policy, "node_selector.zone")), "a");
+    assert_true(json_integer_value(lx_json_path(policy, "tolerations.0.tolerationSeconds")) ==
+                INT64_C(9007199254740993));
+    assert_string_equal(json_string_value(lx_json_path(policy, "image_pull_secrets.1")), "two");
+    lx_settings_done(&s);
+}
+
+/* One row: a setting and words of the one line it must cause. */
+static void bad_values_get_one_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *set, *words;
+    } rows[] = {
+        {"EXECUTOR_MAXIMUM_NUM_JOBS=ten", "invalid EXECUTOR_MAXIMUM_NUM_JOBS \"ten\""},
+        {"EXECUTOR_MAXIMUM_NUM_JOBS=0", "must be from 1"},
+        {"EXECUTOR_QUEUE_POLL_INTERVAL=5", "invalid EXECUTOR_QUEUE_POLL_INTERVAL \"5\""},
+        {"KUBERNETES_KEEP_JOBS=yes", "must be true or false"},
+        {"KUBERNETES_RUN_AS_USER=-2", "invalid KUBERNETES_RUN_AS_USER \"-2\""},
+        {"EXECUTOR_KUBERNETES_RESOURCE_LIMIT_CPU=2 cores", "must be a Kubernetes quantity"},
+        {"EXECUTOR_KUBERNETES_NODE_SELECTOR=a", "key=value pairs"},
+        {"EXECUTOR_KUBERNETES_NODE_SELECTOR=a=b=c", "key=value pairs"},
+        {"EXECUTOR_KUBERNETES_NODE_TOLERATIONS=[{", "failed to parse"},
+        {"EXECUTOR_KUBERNETES_NODE_TOLERATIONS={}", "must be a JSON array"},
+        {"EXECUTOR_KUBERNETES_POD_AFFINITY=[{}]", "must contain a topologyKey"},
+        {"KUBERNETES_JOB_ANNOTATIONS={\"a\":1}", "must be a JSON object of strings"},
+        {"KUBERNETES_ADDITIONAL_JOB_VOLUMES=x", "invalid KUBERNETES_ADDITIONAL_JOB_VOLUMES \"x\""},
+        {"KUBERNETES_JOB_VOLUME_TYPE=hostPath", "must be one of emptyDir|pvc"},
+        {"KUBERNETES_IMAGE_PULL_POLICY=Sometimes", "must be one of"},
+        {"EXECUTOR_USE_FIRECRACKER=true", "without Firecracker"},
+        {"LUNEXEC_LOG_LIMIT_STEP=64Q", "must be a number of bytes"},
+        {"SRC_LOG_LEVEL=loud", "invalid SRC_LOG_LEVEL \"loud\""},
+        {"EXECUTOR_QUEUE_NAMES=batches", "both EXECUTOR_QUEUE_NAME and EXECUTOR_QUEUE_NAMES"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *const env[] = {BASE, rows[i].set, NULL};
+        struct lx_settings s;
+        lx_auto(str) char *problems = read_env(env, &s);
+        if (!strstr(problems, rows[i].words))
+            fail_msg("%s gave \"%s\", expected \"%s\"", rows[i].set, problems, rows[i].words);
+        assert_ptr_equal(strchr(problems, '\n'), problems + strlen(problems) - 1);
+        lx_settings_done(&s);
+    }
+}
+
+static void all_problems_are_told_together(void **state)
+{
+    (void)state;
+    static const char *const env[] = {"EXECUTOR_FRONTEND_URL=frontend", "EXECUTOR_QUEUE_NAME=batch",
+                                      "KUBERNETES_JOB_DEADLINE=soon", NULL};
+    struct lx_settings s;
+    lx_auto(str) char *problems = read_env(env, &s);
+    assert_non_null(strstr(problems, "EXECUTOR_FRONTEND_URL \"frontend\""));
+    assert_non_null(strstr(problems, "scheme://host"));
+    assert_non_null(strstr(problems, "EXECUTOR_FRONTEND_PASSWORD is not set"));
+    assert_non_null(strstr(problems, "EXECUTOR_QUEUE_NAME \"batch\""));
+    assert_non_null(strstr(problems, "KUBERNETES_JOB_DEADLINE \"soon\""));
+    lx_settings_done(&s);
+}
+
+static void the_password_is_never_shown(void **state)
+{
+    (void)state;
+    struct lx_buf help = LX_BUF_INIT(1 << 20);
+    assert_int_equal(lx_settings_help(&help, true, NULL), 0);
+    size_t n;
+    const struct lx_setting *table = lx_setting_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        assert_non_null(strstr(lx_buf_str(&help), table[i].name));
+        if (lx_streq(table[i].name, "EXECUTOR_FRONTEND_PASSWORD"))
+            assert_int_equal(table[i].type, LX_SET_SECRET);
+    }
+    lx_buf_done(&help);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_the_originals),
+        cmocka_unit_test(empty_counts_as_unset),
+        cmocka_unit_test(root_is_not_unset),
+        cmocka_unit_test(step_image_has_two_names),
+        cmocka_unit_test(values_reach_the_policy_exactly),
+        cmocka_unit_test(bad_values_get_one_line),
+        cmocka_unit_test(all_problems_are_told_together),
+        cmocka_unit_test(the_password_is_never_shown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
