@@ -2,8 +2,8 @@
 ---
 --- Functions take quantities as Kubernetes does, a string or a number, and give strings. `parse`
 --- returns nil and a message for text that is no quantity; the others raise it as an error.
---- The range is that of the API server: magnitudes up to 2^63-1, and one part in 10^9; what is
---- finer is rounded away from zero, what is larger is an error.
+--- Magnitudes go up to 2^63-1; what is larger is an error. What is finer than one part in 10^9 is
+--- rounded away from zero, as the API server does.
 
 local M = {}
 
