@@ -1,1 +1,5 @@
 lx_unit_test(test_mask unit/test_mask.c LIBS lx_logs)
+
+# Not run by ctest: figures, not a verdict.
+add_executable(bench_mask EXCLUDE_FROM_ALL bench/bench_mask.c)
+target_link_libraries(bench_mask PRIVATE lx_logs lx_flags)
