@@ -14,10 +14,11 @@
 
 int lx_answer_json(const struct lx_http_result *result, json_t **ret_value, struct lx_err *err)
 {
-    if (result->status == 200 && lx_json_parse(result->body, result->body_len, ret_value, NULL) == 0)
+    if (result->status == 200 &&
+        lx_json_parse(result->body, result->body_len, ret_value, NULL) == 0)
         return 0;
-    return lx_fail(err, LX_E_PEER, "the answer (status %ld, %zu bytes) is not JSON",
-                   result->status, result->body_len);
+    return lx_fail(err, LX_E_PEER, "the answer (status %ld, %zu bytes) is not JSON", result->status,
+                   result->body_len);
 }
 
 /* Whether an id of the answer means this running id: the same, or its number where the running id
@@ -96,7 +97,8 @@ static bool unknown_job(enum lx_queue_op op, const struct lx_http_result *result
     json_t *answer = NULL;
     if (lx_json_parse(result->body, result->body_len, &answer, NULL) < 0)
         return false;
-    bool unknown = json_is_object(answer) && strstr(lx_json_str(answer, "error", ""), "unknown job");
+    bool unknown =
+        json_is_object(answer) && strstr(lx_json_str(answer, "error", ""), "unknown job");
     json_decref(answer);
     return unknown;
 }

@@ -163,8 +163,8 @@ static char **make_headers(const struct lx_queue *queue, const struct lx_job *jo
     return headers;
 }
 
-struct lx_queue_call *lx_call_new(struct lx_queue *queue, enum lx_queue_op op, const char *path,
-                                  const struct lx_job *job)
+struct lx_queue_call *lx_queue_call_new(struct lx_queue *queue, enum lx_queue_op op,
+                                        const char *path, const struct lx_job *job)
 {
     struct lx_queue_call *call = lx_alloc(sizeof(*call));
     lx_auto(str) char *full = lx_strf("/.executors/%s", path);
@@ -183,7 +183,7 @@ struct lx_queue_call *lx_call_new(struct lx_queue *queue, enum lx_queue_op op, c
     return call;
 }
 
-char *lx_call_queue_path(const char *queue, const char *endpoint)
+char *lx_queue_call_queue_path(const char *queue, const char *endpoint)
 {
     if (!queue)
         return lx_strf("queue/%s", endpoint);
@@ -335,7 +335,8 @@ static void try_once(void *arg)
     }
 }
 
-struct lx_queue_call *lx_call_start(struct lx_queue_call *call, int rc, const struct lx_err *err)
+struct lx_queue_call *lx_queue_call_start(struct lx_queue_call *call, int rc,
+                                          const struct lx_err *err)
 {
     call->started_ms = lx_now_ms();
     if (rc < 0) {

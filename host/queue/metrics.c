@@ -62,7 +62,7 @@ static const char *op_name(enum lx_queue_op op)
     return names[op];
 }
 
-void lx_call_count(const struct lx_queue_call *call, bool ok)
+void lx_queue_call_count(const struct lx_queue_call *call, bool ok)
 {
     struct lx_queue *queue = call->queue;
     const char *const values[] = {op_name(call->op), NULL};

@@ -140,7 +140,7 @@ static int read_files(const json_t *payload, struct lx_job *job, struct lx_err *
     job->files = lx_alloc_array(json_object_size(files) + 1, sizeof(*job->files));
     const char *path;
     json_t *value;
-    json_object_foreach(files, path, value) {
+    json_object_foreach (files, path, value) {
         struct lx_job_file *file = &job->files[job->n_files++];
         if (read_file(path, value, job->version, file, err) < 0)
             return lx_wrap(err, "files[\"%.200s\"]", path);
@@ -191,7 +191,7 @@ static int read_secrets(const json_t *payload, struct lx_job *job, struct lx_err
     job->secrets = lx_alloc_array(json_object_size(values) + 1, sizeof(*job->secrets));
     const char *secret;
     json_t *replacement;
-    json_object_foreach(values, secret, replacement) {
+    json_object_foreach (values, secret, replacement) {
         struct lx_job_secret *item = &job->secrets[job->n_secrets++];
         item->value = lx_strdup(secret);
         if (lx_string_copy(replacement, "replacement", &item->replacement, err) < 0)

@@ -10,11 +10,11 @@
 
 /* Milliseconds; tests make them small. */
 struct lx_queue_tuning {
-    unsigned attempts;       /* at least this many, deadline or not (contract 1.1) [21] */
-    uint64_t base_ms;        /* first delay and floor of all [50] */
-    uint64_t max_ms;         /* largest delay of the first `attempts` [1000] */
-    uint64_t late_max_ms;    /* of those after it, until the deadline [5000] */
-    uint64_t retry_after_ms; /* a longer Retry-After is cut to this [30000] */
+    unsigned attempts;        /* at least this many, deadline or not (contract 1.1) [21] */
+    uint64_t base_ms;         /* first delay and floor of all [50] */
+    uint64_t max_ms;          /* largest delay of the first `attempts` [1000] */
+    uint64_t late_max_ms;     /* of those after it, until the deadline [5000] */
+    uint64_t retry_after_ms;  /* a longer Retry-After is cut to this [30000] */
     uint64_t call_timeout_ms; /* one try of a small call [30000] */
     uint64_t beat_timeout_ms; /* of a heartbeat or ping [10000] */
 };
@@ -49,8 +49,8 @@ struct lx_queue {
 
 /* Whether a try without an answer may be repeated. */
 enum lx_queue_repeat {
-    LX_REPEAT_NEVER,   /* one try */
-    LX_REPEAT_UNSENT,  /* not when the request may have arrived */
+    LX_REPEAT_NEVER,  /* one try */
+    LX_REPEAT_UNSENT, /* not when the request may have arrived */
     LX_REPEAT_ALWAYS,
 };
 
@@ -63,16 +63,16 @@ struct lx_queue_call {
 
     char *url;
     char **headers;
-    struct lx_buf head, tail;  /* the body, with `out` between them */
-    struct lx_out_source out;  /* len 0: none */
-    uint64_t sent;             /* of the body, in this try */
-    bool out_failed;           /* the source could not be read: no use in trying again */
+    struct lx_buf head, tail; /* the body, with `out` between them */
+    struct lx_out_source out; /* len 0: none */
+    uint64_t sent;            /* of the body, in this try */
+    bool out_failed;          /* the source could not be read: no use in trying again */
     uint64_t timeout_ms, idle_timeout_ms;
     size_t max_answer;
 
     struct lx_http_call *http;
-    struct lx_timer *timer;  /* the next try */
-    struct lx_task refused;  /* reports `refusal` without a (further) try */
+    struct lx_timer *timer; /* the next try */
+    struct lx_task refused; /* reports `refusal` without a (further) try */
     struct lx_err refusal;
     struct lx_backoff backoff;
     unsigned tries;
@@ -97,14 +97,15 @@ struct lx_queue_call {
 
 /* A call with URL and headers, in the queue's list; it does nothing yet. `path` is everything after
  * "/.executors/"; `job` NULL authorizes as the executor (contract 1.2). */
-struct lx_queue_call *lx_call_new(struct lx_queue *queue, enum lx_queue_op op, const char *path,
-                                  const struct lx_job *job);
+struct lx_queue_call *lx_queue_call_new(struct lx_queue *queue, enum lx_queue_op op,
+                                        const char *path, const struct lx_job *job);
 /* Starts it, or with rc < 0 reports `err` instead, deferred. */
-struct lx_queue_call *lx_call_start(struct lx_queue_call *call, int rc, const struct lx_err *err);
+struct lx_queue_call *lx_queue_call_start(struct lx_queue_call *call, int rc,
+                                          const struct lx_err *err);
 /* "queue/<queue>/<endpoint>", without the queue when it is NULL. free(). */
-char *lx_call_queue_path(const char *queue, const char *endpoint);
+char *lx_queue_call_queue_path(const char *queue, const char *endpoint);
 /* Counts the outcome. */
-void lx_call_count(const struct lx_queue_call *call, bool ok);
+void lx_queue_call_count(const struct lx_queue_call *call, bool ok);
 
 /* The answer's JSON; LX_E_PEER when it is none, without quoting it: it may hold secrets. */
 int lx_answer_json(const struct lx_http_result *result, json_t **ret_value, struct lx_err *err);

@@ -13,8 +13,8 @@ static struct lx_queue_call *record_call(struct lx_queue *queue, enum lx_queue_o
                                          const struct lx_job *job, const char *endpoint,
                                          uint64_t deadline_ms, void *arg)
 {
-    lx_auto(str) char *path = lx_call_queue_path(job->queue, endpoint);
-    struct lx_queue_call *call = lx_call_new(queue, op, path, job);
+    lx_auto(str) char *path = lx_queue_call_queue_path(job->queue, endpoint);
+    struct lx_queue_call *call = lx_queue_call_new(queue, op, path, job);
     lx_buf_init(&call->head, LX_QUEUE_BODY_MAX);
     lx_buf_init(&call->tail, 1024);
     call->repeat = LX_REPEAT_ALWAYS;
@@ -30,9 +30,9 @@ static struct lx_queue_call *start_entry(struct lx_queue_call *call, const struc
     if (entry->out && entry->out->len > 0)
         call->out = *entry->out;
     call->idle_timeout_ms = call->queue->tuning.call_timeout_ms;
-    int rc = lx_body_entry(&call->queue->opts, job->id, entry_id, entry, &call->head, &call->tail,
-                           &err);
-    return lx_call_start(call, rc, &err);
+    int rc =
+        lx_body_entry(&call->queue->opts, job->id, entry_id, entry, &call->head, &call->tail, &err);
+    return lx_queue_call_start(call, rc, &err);
 }
 
 static int read_entry_id(const struct lx_http_result *result, int64_t *ret_id, struct lx_err *err)
@@ -61,15 +61,14 @@ static void finish_add(struct lx_queue_call *call, const struct lx_http_result *
         err = &bad;
         id = LX_ENTRY_UNKNOWN;
     }
-    lx_call_count(call, !err);
+    lx_queue_call_count(call, !err);
     call->cb.add(call->arg, id, err);
 }
 
-struct lx_queue_call *lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,
-                                         const struct lx_log_entry *entry, uint64_t deadline_ms,
-                                         void (*cb)(void *arg, int64_t entry_id,
-                                                    const struct lx_err *err),
-                                         void *arg)
+struct lx_queue_call *
+lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,
+                   const struct lx_log_entry *entry, uint64_t deadline_ms,
+                   void (*cb)(void *arg, int64_t entry_id, const struct lx_err *err), void *arg)
 {
     struct lx_queue_call *call =
         record_call(queue, LX_OP_ADD, job, "addExecutionLogEntry", deadline_ms, arg);
@@ -84,7 +83,7 @@ static void finish_plain(struct lx_queue_call *call, const struct lx_http_result
 {
     (void)result;
     (void)lost;
-    lx_call_count(call, !err);
+    lx_queue_call_count(call, !err);
     if (call->cb.plain)
         call->cb.plain(call->arg, err);
 }
@@ -130,7 +129,7 @@ struct lx_queue_call *lx_queue_mark(struct lx_queue *queue, const struct lx_job 
     call->finish = finish_plain;
     call->cb.plain = cb;
     int rc = lx_body_mark(&queue->opts, job->id, mark, message, &call->head, &err);
-    return lx_call_start(call, rc, &err);
+    return lx_queue_call_start(call, rc, &err);
 }
 
 /* "files/<bucket>/<key>", each segment escaped; one that would lead elsewhere is refused. */
@@ -160,21 +159,21 @@ static void finish_file(struct lx_queue_call *call, const struct lx_http_result 
         (void)lx_fail(&bad, LX_E_PEER, "fetching a workspace file: no content");
         err = &bad;
     }
-    lx_call_count(call, !err);
+    lx_queue_call_count(call, !err);
     call->cb.file(call->arg, err ? NULL : result->body, err ? 0 : result->body_len, err);
 }
 
-struct lx_queue_call *lx_queue_file(struct lx_queue *queue, const struct lx_job *job,
-                                    const char *bucket, const char *key, size_t max,
-                                    uint64_t deadline_ms,
-                                    void (*cb)(void *arg, const char *data, size_t len,
-                                               const struct lx_err *err),
-                                    void *arg)
+struct lx_queue_call *
+lx_queue_file(struct lx_queue *queue, const struct lx_job *job, const char *bucket, const char *key,
+              size_t max, uint64_t deadline_ms,
+              void (*cb)(void *arg, const char *data, size_t len, const struct lx_err *err),
+              void *arg)
 {
     struct lx_err err;
     lx_auto(buf) struct lx_buf path = LX_BUF_INIT(64 * 1024);
     int rc = file_path(bucket, key, &path, &err);
-    struct lx_queue_call *call = lx_call_new(queue, LX_OP_FILE, rc < 0 ? "files" : lx_buf_str(&path), job);
+    struct lx_queue_call *call =
+        lx_queue_call_new(queue, LX_OP_FILE, rc < 0 ? "files" : lx_buf_str(&path), job);
     call->repeat = LX_REPEAT_ALWAYS;
     call->deadline_ms = deadline_ms;
     call->max_answer = max > 0 ? max : 1;
@@ -183,5 +182,5 @@ struct lx_queue_call *lx_queue_file(struct lx_queue *queue, const struct lx_job 
     call->finish = finish_file;
     call->cb.file = cb;
     call->arg = arg;
-    return lx_call_start(call, rc, &err);
+    return lx_queue_call_start(call, rc, &err);
 }

@@ -17,8 +17,8 @@ static struct lx_queue_call *executor_call(struct lx_queue *queue, enum lx_queue
                                            const char *endpoint)
 {
     lx_auto(str) char *path =
-        lx_call_queue_path(queue->opts.multi ? NULL : queue->opts.queues[0], endpoint);
-    struct lx_queue_call *call = lx_call_new(queue, op, path, NULL);
+        lx_queue_call_queue_path(queue->opts.multi ? NULL : queue->opts.queues[0], endpoint);
+    struct lx_queue_call *call = lx_queue_call_new(queue, op, path, NULL);
     lx_buf_init(&call->head, LX_QUEUE_BODY_MAX);
     return call;
 }
@@ -41,7 +41,7 @@ struct lx_queue_call *lx_queue_ping(struct lx_queue *queue,
     call->finish = finish_ping;
     call->cb.plain = cb;
     call->arg = arg;
-    return lx_call_start(call, lx_body_ping(&queue->opts, &call->head, &err), &err);
+    return lx_queue_call_start(call, lx_body_ping(&queue->opts, &call->head, &err), &err);
 }
 
 /* Tells the server why a payload was refused, if the payload says whose record it is. */
@@ -84,14 +84,13 @@ static void finish_dequeue(struct lx_queue_call *call, const struct lx_http_resu
     struct lx_job *job = NULL;
     if (!err && result->status == 200 && read_job(call->queue, result, &job, &bad) < 0)
         err = &bad;
-    lx_call_count(call, !err);
+    lx_queue_call_count(call, !err);
     call->cb.dequeue(call->arg, job, err);
 }
 
-struct lx_queue_call *lx_queue_dequeue(struct lx_queue *queue,
-                                       void (*cb)(void *arg, struct lx_job *job,
-                                                  const struct lx_err *err),
-                                       void *arg)
+struct lx_queue_call *
+lx_queue_dequeue(struct lx_queue *queue,
+                 void (*cb)(void *arg, struct lx_job *job, const struct lx_err *err), void *arg)
 {
     struct lx_err err;
     struct lx_queue_call *call = executor_call(queue, LX_OP_DEQUEUE, "dequeue");
@@ -100,7 +99,7 @@ struct lx_queue_call *lx_queue_dequeue(struct lx_queue *queue,
     call->finish = finish_dequeue;
     call->cb.dequeue = cb;
     call->arg = arg;
-    return lx_call_start(call, lx_body_dequeue(&queue->opts, &call->head, &err), &err);
+    return lx_queue_call_start(call, lx_body_dequeue(&queue->opts, &call->head, &err), &err);
 }
 
 static int read_heartbeat(const struct lx_queue_call *call, const struct lx_http_result *result,
@@ -126,7 +125,7 @@ static void finish_heartbeat(struct lx_queue_call *call, const struct lx_http_re
         (void)lx_wrap(&bad, "heartbeat");
         err = &bad;
     }
-    lx_call_count(call, !err);
+    lx_queue_call_count(call, !err);
     call->cb.heartbeat(call->arg, err ? NULL : known, err ? NULL : cancel, err);
     lx_strv_free(known);
     lx_strv_free(cancel);
@@ -164,5 +163,5 @@ struct lx_queue_call *lx_queue_heartbeat(struct lx_queue *queue, const char *con
     lx_auto(buf) struct lx_buf metrics = LX_BUF_INIT(METRICS_MAX);
     gather(queue, &metrics);
     int rc = lx_body_heartbeat(&queue->opts, uids, lx_buf_str(&metrics), &call->head, &err);
-    return lx_call_start(call, rc, &err);
+    return lx_queue_call_start(call, rc, &err);
 }
