@@ -214,10 +214,11 @@ static size_t ring_from(const struct lx_loglines *lines, struct lx_logline_id id
     return 0;
 }
 
-static int64_t ring_oldest(const struct lx_loglines *lines)
+/* A line of this time was delivered so long ago that it is not remembered. */
+static bool forgotten(const struct lx_loglines *lines, int64_t ns)
 {
-    size_t at = (lines->ring_at + LX_LOGLINES_RING + 1 - lines->ring_n) % LX_LOGLINES_RING;
-    return lines->ring_n ? lines->ring[at].ns : 0;
+    size_t oldest = (lines->ring_at + 1) % LX_LOGLINES_RING;
+    return lines->ring_n == LX_LOGLINES_RING && ns <= lines->ring[oldest].ns;
 }
 
 /* Enough of a line is here to know whether we had it. */
@@ -240,7 +241,7 @@ static void decide(struct lx_loglines *lines)
         live_body(lines, head, len);
         return;
     }
-    if (lines->ns < ring_oldest(lines)) {
+    if (forgotten(lines, lines->ns)) {
         lines->skipped = true;
         return;
     }
