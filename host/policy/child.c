@@ -20,9 +20,6 @@
 #define ADDRESS_SPACE ((size_t)1 << 30)
 /* Without a message for this long, memory goes back to the system. */
 #define IDLE_MS 50
-/* A message may use this much of the processor before it is stopped with a message that says
- * where; the executor's deadline, by the clock on the wall, is what it cannot get round. */
-#define CPU_MS 800
 /* Most messages fit into one read of this size. */
 #define FIRST_READ ((size_t)16 << 10)
 /* A buffer larger than this is given back after the message. */
@@ -43,7 +40,8 @@ static void on_timer(int signum, siginfo_t *info, void *context)
 }
 
 /* A timer on the processor time of this process: unlike a hook that counts instructions it costs
- * a script nothing, and it sees time spent inside C functions. */
+ * a script nothing, and it sees time spent inside C functions. It is there for the message that
+ * says where a script was; the executor's deadline, by the clock on the wall, is the limit. */
 static int make_timer(struct child *child, struct lx_err *err)
 {
     struct sigaction action = {.sa_sigaction = on_timer, .sa_flags = SA_SIGINFO | SA_RESTART};
@@ -56,7 +54,7 @@ static int make_timer(struct child *child, struct lx_err *err)
     return 0;
 }
 
-static void set_timer(const struct child *child, long ms)
+static void set_timer(const struct child *child, int64_t ms)
 {
     const struct itimerspec when = {
         .it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
@@ -123,7 +121,7 @@ static int serve(struct child *child, struct lx_err *err)
         int rc = receive(child, &data, &len, err);
         if (rc != 1)
             return rc;
-        set_timer(child, CPU_MS);
+        set_timer(child, lx_vm_cpu_ms(child->vm));
         rc = lx_vm_serve(child->vm, data, len, &child->out, err);
         set_timer(child, 0);
         if (rc || send_all(child, err))

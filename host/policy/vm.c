@@ -10,10 +10,14 @@
 #include <signal.h>
 #include <string.h>
 
+/* For loading, in milliseconds of processor time. */
+#define LOAD_CPU_MS 1600
+
 struct lx_vm {
     lua_State *L;
     size_t used, max; /* bytes of the state; max 0: no limit yet */
     size_t settled;   /* used after the last full collection */
+    int64_t cpu_ms;
     bool loaded;
     bool refused;                  /* an allocation was refused in this message */
     volatile sig_atomic_t expired; /* interrupted in this message */
@@ -54,7 +58,7 @@ static void *allocate(void *arg, void *old, size_t old_size, size_t new_size)
         note_position(vm);
         return NULL;
     }
-    /* style: allow realloc: lua_Alloc is that very interface; the limit is the line above */
+    /* style: allow realloc: lua_Alloc is that very interface; the limit is above */
     void *new = realloc(old, new_size);
     if (!new)
         return NULL;
@@ -72,8 +76,9 @@ static void collect(struct lx_vm *vm)
 
 LX_RAISES static void on_expired(lua_State *L, lua_Debug *ar)
 {
-    (void)ar;
-    luaL_error(L, "the time limit is used up");
+    lua_getinfo(L, "Sl", ar);
+    lua_pushfstring(L, "%s:%d: the time limit is used up", ar->short_src, ar->currentline);
+    lua_error(L);
 }
 
 void lx_vm_interrupt(struct lx_vm *vm)
@@ -195,6 +200,7 @@ LX_RAISES static void serve_load(lua_State *L, struct lx_vm *vm)
     if (vm->loaded)
         luaL_error(L, "a bundle is loaded already");
     vm->max = (size_t)next(L, vm, LX_VALUE_INT).num;
+    int64_t cpu_ms = next(L, vm, LX_VALUE_INT).num;
     struct lx_value_token modules = next(L, vm, LX_VALUE_OBJECT);
     for (size_t i = 0; i < modules.len; i++) {
         const char *name = NULL;
@@ -209,6 +215,7 @@ LX_RAISES static void serve_load(lua_State *L, struct lx_vm *vm)
     put_ok(L, vm, 3);
     need(L, lx_value_put_int(vm->out, check_api(L), NULL));
     put_functions(L, vm);
+    vm->cpu_ms = cpu_ms;
     vm->loaded = true;
 }
 
@@ -309,6 +316,7 @@ LX_RAISES static int open_protected(lua_State *L)
 int lx_vm_new(struct lx_vm **ret_vm, struct lx_err *err)
 {
     struct lx_vm *vm = lx_alloc(sizeof *vm);
+    vm->cpu_ms = LOAD_CPU_MS;
     vm->L = lua_newstate(allocate, vm);
     if (!vm->L) {
         lx_vm_free(vm);
@@ -345,4 +353,9 @@ void lx_vm_idle(struct lx_vm *vm)
 size_t lx_vm_memory(const struct lx_vm *vm)
 {
     return vm->used;
+}
+
+int64_t lx_vm_cpu_ms(const struct lx_vm *vm)
+{
+    return vm->cpu_ms;
 }

@@ -2,9 +2,10 @@
  * One Lua state that serves the messages of a policy child: bytes in, bytes out.
  *
  * Messages (values of value.h) and their answers:
- *   ["load", memory_max, {module: source, ...}]  ->  ["ok", api, [function names]]
- *   ["call", function, [args...]]                ->  ["ok", [results...]] or ["undefined"]
- *   either                                       ->  ["error", "error" or "limit", text]
+ *   ["load", memory_max, cpu_ms, {module: source, ...}]  ->  ["ok", api, [function names]]
+ *   ["call", function, [args...]]  ->  ["ok", [results...]] or ["undefined"]
+ *   either                         ->  ["error", "error" or "limit", text]
+ * memory_max is for the whole state, cpu_ms for each call.
  * After "limit" the state is not to be used again: it was stopped at an arbitrary point.
  */
 #ifndef LX_POLICY_VM_H
@@ -13,6 +14,7 @@
 #include "lunexec/buf.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct lx_vm;
 
@@ -32,6 +34,9 @@ int lx_vm_serve(struct lx_vm *vm, const char *data, size_t len, struct lx_buf *o
 /* Stops the running script with an error at its next instruction: its time is up. May be called
  * from a signal handler. */
 void lx_vm_interrupt(struct lx_vm *vm);
+
+/* Milliseconds of processor time that the next message may use. */
+int64_t lx_vm_cpu_ms(const struct lx_vm *vm);
 
 /* Gives memory back; for when nothing is to be done. */
 void lx_vm_idle(struct lx_vm *vm);

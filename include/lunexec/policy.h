@@ -39,8 +39,8 @@ struct lx_policy_opts {
 
 /* Starts a child with the bundle (which it takes over, also on failure). `ready` is called once,
  * deferred: err NULL, or why the bundle cannot be used (LX_E_REFUSED with file and line: the
- * bundle is at fault; LX_E_TIMEOUT, LX_E_IO). Calls made before are kept until then; after a
- * failure every call fails with the same error. */
+ * bundle is at fault; LX_E_TIMEOUT; others: the child does not start). Calls made before are kept
+ * until then; after a failure every call fails with the same error. */
 int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle,
                   const struct lx_policy_opts *opts, struct lx_log *log,
                   void (*ready)(void *arg, const struct lx_err *err), void *arg,

@@ -44,7 +44,8 @@ static inline struct lx_vm *vm_with(json_t *modules)
 {
     struct lx_vm *vm = NULL;
     assert_int_equal(lx_vm_new(&vm, NULL), 0);
-    struct lx_answer answer = vm_serve(vm, json_pack("[s,I,o]", "load", TEST_MEMORY, modules));
+    struct lx_answer answer =
+        vm_serve(vm, json_pack("[s,I,i,o]", "load", TEST_MEMORY, 1000, modules));
     if (answer.kind != LX_ANSWER_OK)
         fail_msg("load: %s", answer.text);
     lx_answer_done(&answer);

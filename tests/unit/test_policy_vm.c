@@ -142,7 +142,8 @@ static char *load_error(json_t *modules)
 {
     struct lx_vm *vm = NULL;
     assert_int_equal(lx_vm_new(&vm, NULL), 0);
-    struct lx_answer answer = vm_serve(vm, json_pack("[s,I,o]", "load", TEST_MEMORY, modules));
+    struct lx_answer answer =
+        vm_serve(vm, json_pack("[s,I,i,o]", "load", TEST_MEMORY, 1000, modules));
     assert_int_equal(answer.kind, LX_ANSWER_ERROR);
     char *text = lx_take(answer.text);
     lx_answer_done(&answer);
@@ -188,7 +189,7 @@ static void test_functions_are_listed(void **state)
     struct lx_vm *vm = NULL;
     assert_int_equal(lx_vm_new(&vm, NULL), 0);
     struct lx_answer answer =
-        vm_serve(vm, json_pack("[s,I,{s:s}]", "load", TEST_MEMORY, "policy",
+        vm_serve(vm, json_pack("[s,I,i,{s:s}]", "load", TEST_MEMORY, 1000, "policy",
                                "return {api = 1, job = function() end, name = 'x'}"));
     assert_int_equal(answer.kind, LX_ANSWER_OK);
     char *text = lx_json_text(answer.values);
@@ -246,8 +247,8 @@ static void test_malformed_messages_are_errors(void **state)
         "[\"no\"]",
         "[\"load\"]",
         "[\"load\",1]",
-        "[\"load\",1,[]]",
-        "[\"load\",1000000,{\"policy\":1}]",
+        "[\"load\",1,1,[]]",
+        "[\"load\",1000000,1,{\"policy\":1}]",
         "[\"call\"]",
         "[\"call\",\"f\",[]]",
         "\"x\"",
