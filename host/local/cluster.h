@@ -59,6 +59,7 @@ struct lx_cluster {
     char *root;          /* directory for volumes and logs */
     char *tools;         /* directory with batcheshelper, put on the containers' PATH */
     char *bwrap;
+    bool keep;           /* volumes and logs stay after their pods */
     bool rbac;           /* only what existing installs grant (operations 2a) */
     struct lx_knobs knobs;
 

@@ -307,7 +307,8 @@ void lx_kubelet_free(struct lx_pod_run *run)
     }
     lx_timer_free(run->step);
     lx_timer_free(run->deadline);
-    (void)lx_remove_tree(run->dir, NULL);
+    if (!run->c->keep)
+        (void)lx_remove_tree(run->dir, NULL);
     free(run->ctrs);
     free(run->unscheduled);
     free(run->reason);

@@ -48,7 +48,7 @@ static int on_control(void *arg, const char *verb, const json_t *body, struct lx
 static int options(struct lx_cluster *c, int argc, char **argv, struct lx_serve_opts *opts,
                    struct lx_err *err)
 {
-    enum { PORT = 1, TOKEN, ROOT, TOOLS, RECORD, RBAC, BWRAP };
+    enum { PORT = 1, TOKEN, ROOT, TOOLS, RECORD, RBAC, BWRAP, KEEP };
     static const struct option table[] = {{"port", required_argument, NULL, PORT},
                                           {"token", required_argument, NULL, TOKEN},
                                           {"root", required_argument, NULL, ROOT},
@@ -56,6 +56,7 @@ static int options(struct lx_cluster *c, int argc, char **argv, struct lx_serve_
                                           {"record", required_argument, NULL, RECORD},
                                           {"bwrap", required_argument, NULL, BWRAP},
                                           {"rbac", no_argument, NULL, RBAC},
+                                          {"keep", no_argument, NULL, KEEP},
                                           {0}};
     char **texts[] = {[TOKEN] = &c->token, [ROOT] = &c->root, [TOOLS] = &c->tools,
                       [BWRAP] = &c->bwrap};
@@ -65,6 +66,8 @@ static int options(struct lx_cluster *c, int argc, char **argv, struct lx_serve_
     while ((o = getopt_long(argc, argv, "", table, NULL)) != -1) {
         if (o == RBAC) {
             c->rbac = true;
+        } else if (o == KEEP) {
+            c->keep = true;
         } else if (o == RECORD) {
             opts->record = optarg;
         } else if (o == PORT) {

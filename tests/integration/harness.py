@@ -282,9 +282,10 @@ class Bench(contextlib.AbstractContextManager):
             "KUBERNETES_SINGLE_JOB_POD": "true",
             "KUBERNETES_JOB_STEP_IMAGE": HELPER,
             "SRC_LOG_LEVEL": "info",
+            "LUNEXEC_LISTEN": "127.0.0.1:0",
         }
         for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LUNEXEC_POLICY_DIR",
-                    "LUNEXEC_LUA_DIR"):
+                    "LUNEXEC_LIBRARY_DIR"):
             if key in os.environ:
                 env[key] = os.environ[key]
         for key, value in settings.items():

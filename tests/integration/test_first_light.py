@@ -159,7 +159,7 @@ class FirstLight(unittest.TestCase):
             text = ("for s in 0 1 2 3; do for i in $(seq 0 49); do echo line $((s * 50 + i)); done;"
                     " sleep 1.1; done")
             bench.start(batch_job([text]))
-            bench.cluster.control("set", {"log_cut_bytes": 5003})
+            bench.cluster.control("set", {"log_cut_bytes": 2503})
             bench.start_executor()
             self.check_log_is_complete(bench, 200)
 
