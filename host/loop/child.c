@@ -3,9 +3,12 @@
 #include "loop/priv.h"
 #include "lunexec/mem.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 /* A grandchild may keep the output pipes open after its parent's end. */
 #define PIPE_GRACE_MS 2000
@@ -121,41 +124,55 @@ static void on_written(uv_write_t *write, int status)
         close_pipe(&child->in, &child->in_open);
 }
 
-static void open_pipe(struct lx_child *child, uv_pipe_t *pipe, bool *open,
-                      uv_stdio_container_t *stdio, uv_stdio_flags direction)
+/*
+ * A pipe of which `pipe` is our end; the child's end, its descriptor `number`, is returned, or -1
+ * with errno. What libuv would make by itself is a socket pair, and programs that open /dev/stdout
+ * fail on a socket.
+ */
+static int open_pipe(struct lx_child *child, uv_pipe_t *pipe, bool *open, int number)
 {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    int ours = number == 0 ? ends[1] : ends[0], theirs = number == 0 ? ends[0] : ends[1];
     uv_pipe_init(&child->loop->uv, pipe, 0);
     pipe->data = child;
     *open = true;
     child->n_handles++;
-    stdio->flags = (uv_stdio_flags)(UV_CREATE_PIPE | (unsigned)direction);
-    stdio->data.stream = (uv_stream_t *)pipe;
+    int rc = uv_pipe_open(pipe, ours);
+    if (rc == 0)
+        return theirs;
+    close(ours);
+    close(theirs);
+    errno = -rc;
+    return -1;
 }
 
-static int inherit(uv_stdio_container_t *stdio, int fd)
+/* The pipes that are asked for; theirs[i] is the child's end, -1 where there is none. */
+static int open_pipes(struct lx_child *child, const struct lx_child_opts *opts, int theirs[3])
 {
-    stdio->flags = UV_INHERIT_FD;
-    stdio->data.fd = fd;
-    return fd;
+    uv_pipe_t *const pipes[3] = {&child->in, &child->out, &child->err};
+    bool *const open[3] = {&child->in_open, &child->out_open, &child->err_open};
+    const bool wanted[3] = {opts->in != NULL, opts->on_out != NULL, opts->on_err != NULL};
+    for (int i = 0; i < 3; i++) {
+        if (wanted[i] && (theirs[i] = open_pipe(child, pipes[i], open[i], i)) < 0)
+            return -errno;
+    }
+    return 0;
 }
 
-static int spawn(struct lx_child *child, const struct lx_child_opts *opts)
+static int spawn(struct lx_child *child, const struct lx_child_opts *opts, const int theirs[3])
 {
-    uv_stdio_container_t stdio[4] = {{.flags = UV_IGNORE}, {.flags = UV_IGNORE},
-                                     {.flags = UV_IGNORE}, {.flags = UV_IGNORE}};
-    if (opts->in)
-        open_pipe(child, &child->in, &child->in_open, &stdio[0], UV_READABLE_PIPE);
-    if (opts->on_out)
-        open_pipe(child, &child->out, &child->out_open, &stdio[1], UV_WRITABLE_PIPE);
-    else
-        inherit(&stdio[1], 1);
-    if (opts->on_err)
-        open_pipe(child, &child->err, &child->err_open, &stdio[2], UV_WRITABLE_PIPE);
-    else
-        inherit(&stdio[2], 2);
-    if (opts->fd3 > 0)
-        inherit(&stdio[3], opts->fd3);
-
+    uv_stdio_container_t stdio[4] = {{.flags = UV_IGNORE}};
+    for (int i = 0; i < 4; i++) {
+        int fd = i < 3 ? theirs[i] : opts->fd3 > 0 ? opts->fd3 : -1;
+        if ((i == 1 || i == 2) && fd < 0)
+            fd = i; /* inherited */
+        if (fd >= 0) {
+            stdio[i].flags = UV_INHERIT_FD;
+            stdio[i].data.fd = fd;
+        }
+    }
     /* libuv wants char **, but changes neither list nor strings. */
     union {
         const char *const *in;
@@ -171,9 +188,26 @@ static int spawn(struct lx_child *child, const struct lx_child_opts *opts)
         .stdio_count = opts->fd3 > 0 ? 4 : 3,
         .stdio = stdio,
     };
-    child->process.data = child;
-    child->n_handles++;
     return uv_spawn(&child->loop->uv, &child->process, &options);
+}
+
+/* The pipes and the process; 0 or libuv's error. */
+static int start(struct lx_child *child, const struct lx_child_opts *opts)
+{
+    int theirs[3] = {-1, -1, -1};
+    int rc = opts->in_len > UINT_MAX ? UV_E2BIG : open_pipes(child, opts, theirs);
+    if (rc == 0) {
+        child->process.data = child;
+        child->n_handles++;
+        rc = spawn(child, opts, theirs);
+        if (rc < 0)
+            uv_close((uv_handle_t *)&child->process, handle_closed);
+    }
+    for (int i = 0; i < 3; i++) {
+        if (theirs[i] >= 0)
+            close(theirs[i]);
+    }
+    return rc;
 }
 
 static void start_streams(struct lx_child *child, const struct lx_child_opts *opts)
@@ -203,10 +237,9 @@ int lx_child_spawn(struct lx_loop *loop, const struct lx_child_opts *opts,
     child->new_group = opts->new_group;
     child->grace = lx_timer_new(loop, on_grace, child);
     lx_task_init(&child->exit_task, on_done, child);
-    int rc = spawn(child, opts);
+    int rc = start(child, opts);
     if (rc < 0) {
         child->exited = true;
-        uv_close((uv_handle_t *)&child->process, handle_closed);
         lx_child_free(child);
         return lx_fail(err, rc == UV_ENOENT ? LX_E_NOT_FOUND : LX_E_IO, "cannot start %s: %s",
                        opts->file ? opts->file : opts->argv[0], uv_strerror(rc));
@@ -224,8 +257,10 @@ pid_t lx_child_pid(const struct lx_child *child)
 
 void lx_child_kill(struct lx_child *child, int signum)
 {
-    if (child->new_group)
-        kill(-child->pid, signum); /* what is left of the group, also after the leader's end */
+    /* What holds a pipe open after the leader's end belongs to the group still. Later its number
+     * may be another's. */
+    if (child->new_group && (!child->exited || child->out_open || child->err_open))
+        kill(-child->pid, signum);
     else if (!child->exited)
         uv_process_kill(&child->process, signum);
 }
@@ -235,14 +270,13 @@ void lx_child_free(struct lx_child *child)
     if (!child)
         return;
     child->freed = true;
+    /* The loop reaps it; the memory is released when its handle is closed. */
+    if (child->pid > 0)
+        lx_child_kill(child, SIGKILL);
     lx_task_cancel(&child->exit_task);
     lx_timer_free(child->grace);
     close_pipe(&child->in, &child->in_open);
     close_pipe(&child->out, &child->out_open);
     close_pipe(&child->err, &child->err_open);
-    if (!child->exited && child->pid > 0) {
-        /* The loop reaps it; the memory is released when its handle is closed. */
-        lx_child_kill(child, SIGKILL);
-    }
     release(child);
 }

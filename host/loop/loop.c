@@ -3,6 +3,11 @@
 #include "loop/priv.h"
 #include "lunexec/mem.h"
 
+#include <signal.h>
+
+/* The longest wait at the end for what is being closed, a killed child in the kernel above all. */
+#define CLOSING_MS 5000
+
 /* Runs what was posted before this round; what these post waits for the next. */
 static void run_tasks(uv_idle_t *idle)
 {
@@ -22,6 +27,8 @@ static void run_tasks(uv_idle_t *idle)
 int lx_loop_new(struct lx_loop **ret_loop, struct lx_err *err)
 {
     struct lx_loop *loop = lx_alloc(sizeof *loop);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL);
     int rc = uv_loop_init(&loop->uv);
     if (rc < 0) {
         free(loop);
@@ -34,14 +41,29 @@ int lx_loop_new(struct lx_loop **ret_loop, struct lx_err *err)
     return 0;
 }
 
+static void on_closing_limit(uv_timer_t *limit)
+{
+    uv_stop(limit->loop);
+}
+
 void lx_loop_free(struct lx_loop *loop)
 {
     if (!loop)
         return;
+    while (lx_list_shift(&loop->tasks))
+        continue;
     uv_close((uv_handle_t *)&loop->idle, NULL);
+    uv_timer_t limit;
+    uv_timer_init(&loop->uv, &limit);
+    uv_update_time(&loop->uv);
+    uv_timer_start(&limit, on_closing_limit, CLOSING_MS, 0);
+    uv_unref((uv_handle_t *)&limit);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
-    lx_assert(uv_loop_close(&loop->uv) == 0);
-    free(loop);
+    uv_close((uv_handle_t *)&limit, NULL);
+    uv_run(&loop->uv, UV_RUN_NOWAIT);
+    /* What is still open then stays as it is: the process is about to end, and must. */
+    if (uv_loop_close(&loop->uv) == 0)
+        free(loop);
 }
 
 void lx_loop_run(struct lx_loop *loop)

@@ -15,15 +15,18 @@
 struct lx_loop;
 struct uv_loop_s;
 
+/* Also ignores SIGPIPE for the process: a peer that hangs up is an error value, not a signal. */
 int lx_loop_new(struct lx_loop **ret_loop, struct lx_err *err);
-/* All handles made on it must have been freed before; runs the loop until their closing is done. */
+/* All handles made on it must have been freed before; runs the loop until their closing is done,
+ * at most 5 s (a killed child that the kernel does not let go of). Tasks still posted do not run. */
 void lx_loop_free(struct lx_loop *loop);
 
 /* Runs until lx_loop_stop, or until nothing keeps it alive. */
 void lx_loop_run(struct lx_loop *loop);
 void lx_loop_stop(struct lx_loop *loop);
 
-/* Runs until *flag is true or `timeout_ms` passed; 0 or LX_E_TIMEOUT. For tests and short tools. */
+/* Runs until *flag is true or `timeout_ms` passed; 0 or LX_E_TIMEOUT. lx_loop_stop does not end it.
+ * Not to be called from a callback. For tests and short tools. */
 int lx_loop_run_until(struct lx_loop *loop, const bool *flag, uint64_t timeout_ms,
                       struct lx_err *err);
 
@@ -54,7 +57,7 @@ void lx_timer_stop(struct lx_timer *timer);
 bool lx_timer_active(const struct lx_timer *timer);
 void lx_timer_free(struct lx_timer *timer);
 
-/* Signals. */
+/* Signals. Waiting for one does not keep the loop running. LX_E_IO for one that cannot be caught. */
 struct lx_signal;
 int lx_signal_new(struct lx_loop *loop, int signum, void (*fn)(void *arg, int signum), void *arg,
                   struct lx_signal **ret_signal, struct lx_err *err);
@@ -64,7 +67,7 @@ void lx_signal_free(struct lx_signal *signal);
 struct lx_child;
 
 struct lx_child_opts {
-    const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH unless it has a '/' */
+    const char *const *argv; /* NULL-terminated; argv[0] is looked up in the child's PATH unless it has a '/' */
     const char *file;        /* program to start when it differs from argv[0]; may be NULL */
     const char *const *env;  /* NULL-terminated NAME=value list: the whole environment; NULL inherits */
     const char *cwd;         /* NULL inherits */
@@ -75,18 +78,21 @@ struct lx_child_opts {
     /* Output as it comes; NULL inherits ours. Called from the loop. */
     void (*on_out)(void *arg, const char *data, size_t len);
     void (*on_err)(void *arg, const char *data, size_t len);
-    /* After the process was reaped AND both output pipes reached their end. Deferred. `signal` is
-     * 0 for a normal exit. The child handle may be freed in it. */
+    /* After the process was reaped AND both output pipes reached their end; if another process
+     * keeps one open, 2 s after the reaping, and what it writes later is lost. Deferred. `signal`
+     * is 0 for a normal exit. The child handle may be freed in it. */
     void (*on_exit)(void *arg, int64_t status, int signal);
     void *arg;
 };
 
+/* LX_E_NOT_FOUND when there is no such program or `cwd`, else LX_E_IO. */
 int lx_child_spawn(struct lx_loop *loop, const struct lx_child_opts *opts,
                    struct lx_child **ret_child, struct lx_err *err);
 pid_t lx_child_pid(const struct lx_child *child);
 /* Sends a signal to the process (to its group with new_group); harmless after its end. */
 void lx_child_kill(struct lx_child *child, int signum);
-/* Kills with SIGKILL if still running, reaps, calls nothing any more. */
+/* Kills with SIGKILL if still running (what is left of its group, with new_group), reaps, calls
+ * nothing any more. */
 void lx_child_free(struct lx_child *child);
 
 #endif
