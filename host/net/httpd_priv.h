@@ -65,6 +65,12 @@ struct lx_httpd_req {
 struct lx_httpd_req *lx_httpd_req_new(struct lx_httpd *httpd, struct MHD_Connection *conn,
                                       const char *uri);
 void lx_httpd_req_free(struct lx_httpd_req *req);
+/* Percent-decodes. What is no escape stays as it is, and so does %00: it would end the string.
+ * free(). */
+char *lx_httpd_decode(const char *text, size_t len, bool plus_is_space);
+/* The pairs of a query string, decoded, ended by a NULL name. */
+struct lx_httpd_pair *lx_httpd_parse_query(const char *text);
+void lx_httpd_pairs_free(struct lx_httpd_pair *pairs);
 /* Copies method and headers, decodes path and query. */
 void lx_httpd_req_capture(struct lx_httpd_req *req, const char *method);
 

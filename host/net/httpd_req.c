@@ -22,7 +22,7 @@ struct lx_httpd_req *lx_httpd_req_new(struct lx_httpd *httpd, struct MHD_Connect
     return req;
 }
 
-static void pairs_free(struct lx_httpd_pair *pairs)
+void lx_httpd_pairs_free(struct lx_httpd_pair *pairs)
 {
     for (struct lx_httpd_pair *pair = pairs; pair && pair->name; pair++) {
         free(pair->name);
@@ -38,8 +38,8 @@ void lx_httpd_req_free(struct lx_httpd_req *req)
     lx_httpd_poll_close(req->hangup);
     if (req->response)
         MHD_destroy_response(req->response);
-    pairs_free(req->headers);
-    pairs_free(req->query);
+    lx_httpd_pairs_free(req->headers);
+    lx_httpd_pairs_free(req->query);
     free(req->method);
     free(req->raw_path);
     free(req->path);
@@ -60,8 +60,7 @@ static int hex_digit(char c)
     return -1;
 }
 
-/* Percent-decodes. What is no escape stays as it is, and so does %00: it would end the string. */
-static char *decode(const char *text, size_t len, bool plus_is_space)
+char *lx_httpd_decode(const char *text, size_t len, bool plus_is_space)
 {
     char *out = lx_strndup(text, len);
     size_t n = 0;
@@ -79,7 +78,7 @@ static char *decode(const char *text, size_t len, bool plus_is_space)
     return out;
 }
 
-static struct lx_httpd_pair *parse_query(const char *text)
+struct lx_httpd_pair *lx_httpd_parse_query(const char *text)
 {
     size_t count = 1;
     for (const char *p = text; *p; p++)
@@ -91,8 +90,9 @@ static struct lx_httpd_pair *parse_query(const char *text)
         const char *equals = memchr(p, '=', len);
         size_t name_len = equals ? (size_t)(equals - p) : len;
         if (len > 0) {
-            pair->name = decode(p, name_len, true);
-            pair->value = equals ? decode(equals + 1, len - name_len - 1, true) : lx_strdup("");
+            pair->name = lx_httpd_decode(p, name_len, true);
+            pair->value =
+                equals ? lx_httpd_decode(equals + 1, len - name_len - 1, true) : lx_strdup("");
             pair++;
         }
         p += len + (p[len] == '&');
@@ -118,8 +118,8 @@ void lx_httpd_req_capture(struct lx_httpd_req *req, const char *method)
     struct lx_httpd_pair *next = req->headers;
     (void)MHD_get_connection_values(req->conn, MHD_HEADER_KIND, add_header, &next);
     req->method = lx_strdup(method);
-    req->path = decode(req->raw_path, strlen(req->raw_path), false);
-    req->query = parse_query(req->query_string);
+    req->path = lx_httpd_decode(req->raw_path, strlen(req->raw_path), false);
+    req->query = lx_httpd_parse_query(req->query_string);
 }
 
 const char *lx_httpd_method(const struct lx_httpd_req *req)
