@@ -76,7 +76,7 @@ static const struct lx_setting table[] = {
      "resource_request_memory", NULL, 0, 0, "Memory request of every container."},
     {"KUBERNETES_JOB_DEADLINE", LX_SET_INT, FIELD(job_deadline_s), "1200", NULL, NULL, 0, INT32_MAX,
      "Seconds a pod may be active (activeDeadlineSeconds)."},
-    {"KUBERNETES_KEEP_JOBS", LX_SET_BOOL, FIELD(keep_jobs), "false", NULL, NULL, 0, 0,
+    {"KUBERNETES_KEEP_JOBS", LX_SET_BOOL, FIELD(keep_jobs), "false", "keep_jobs", NULL, 0, 0,
      "Keep Jobs and Secrets after the end, for debugging."},
     {"KUBERNETES_RUN_AS_USER", LX_SET_INT, FIELD(run_as_user), "-1", "run_as_user", NULL, -1,
      INT32_MAX, "User id of the containers; 0 is root, -1 is unset."},

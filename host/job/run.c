@@ -184,7 +184,8 @@ bool lx_run_alive(const struct lx_run *run)
 
 void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod *pod)
 {
-    if (!run->job_uid || !lx_streq(pod->owner_uid, run->job_uid))
+    /* Before PENDING is entered the pod may exist already; entering looks it up. */
+    if (!run->containers || !lx_streq(pod->owner_uid, run->job_uid))
         return;
     if (run->state_id == LX_STATE_PENDING || run->state_id == LX_STATE_RUNNING ||
         run->state_id == LX_STATE_DRAINING_LOGS) {
