@@ -4,8 +4,6 @@
 
 #include "net/http_priv.h"
 
-#include <signal.h>
-
 #define DEFAULT_CONNECTIONS 64
 #define DEFAULT_PER_HOST 16
 /* Idle connections kept for later calls; each TLS one holds some 50 KiB. */
@@ -13,10 +11,6 @@
 
 int lx_http_global_init(struct lx_err *err)
 {
-    /* A peer that hangs up must be an error value: OpenSSL writes without MSG_NOSIGNAL. */
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    if (sigaction(SIGPIPE, &ignore, NULL))
-        return lx_fail(err, LX_E_IO, "cannot ignore SIGPIPE");
     CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
     if (rc != CURLE_OK)
         return lx_fail(err, LX_E_IO, "libcurl: %s", curl_easy_strerror(rc));

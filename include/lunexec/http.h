@@ -100,8 +100,8 @@ void lx_http_cancel(struct lx_http_call *call);
 /* Calls whose on_done has not been called yet. */
 size_t lx_http_active(const struct lx_http *http);
 
-/* Once at the start of the program and once at its end (curl's global state). Also makes the
- * process ignore SIGPIPE, so that a peer that hangs up is an error value. */
+/* Once at the start of the program and once at its end (curl's global state). A client needs
+ * SIGPIPE ignored, which lx_loop_new does. */
 int lx_http_global_init(struct lx_err *err);
 void lx_http_global_done(void);
 

@@ -7,7 +7,7 @@
 #include "lunexec/text.h"
 
 #include <stdio.h>
-#include <time.h>
+#include <sys/resource.h>
 
 struct server {
     struct fixture fixture;
@@ -414,29 +414,32 @@ static void test_cancel_many_then_go_on(void **state)
     WAIT_UNTIL(&server->fixture, server->closed == 40);
 }
 
-/* An idle client and server let the loop sleep. */
-static void count(void *arg)
+/* Names go through curl's resolver thread, and localhost may be ::1 first. */
+static void test_name(void **state)
 {
-    (*(unsigned *)arg)++;
+    struct server *server = *state;
+    struct answer answer;
+    lx_auto(str) char *url = lx_strf("http://localhost:%u/echo", lx_httpd_port(server->httpd));
+    struct lx_http_req req = {.method = "POST", .url = url, .body = "x", .body_len = 1};
+    answer_init(&answer);
+    call_wait(&server->fixture, &req, &answer);
+    assert_int_equal(answer.result.status, 200);
+    answer_done(&answer);
 }
 
+/* An idle client and server let the loop sleep: it is woken for the end of the wait only. */
 static void test_idle_is_quiet(void **state)
 {
     struct server *server = *state;
-    unsigned ticks = 0;
     static const bool never;
+    struct rusage before, after;
     check_alive(server); /* leaves an idle connection */
-    struct lx_timer *timer = lx_timer_new(server->fixture.loop, count, &ticks);
-    lx_timer_start(timer, 100, 0);
-    struct timespec before, after;
-    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before), 0);
-    (void)lx_loop_run_until(server->fixture.loop, &never, 500, NULL);
-    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after), 0);
-    double cpu =
-        (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
-    assert_int_equal(ticks, 1);
-    assert_true(cpu < 0.05);
-    lx_timer_free(timer);
+    for (int i = 0; i < 50; i++)
+        loop_turn(&server->fixture);
+    assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+    (void)lx_loop_run_until(server->fixture.loop, &never, 1500, NULL);
+    assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+    assert_in_range(after.ru_nvcsw - before.ru_nvcsw, 1, 5);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -457,6 +460,7 @@ int main(void)
         TEST(test_chain),
         TEST(test_free_with_calls),
         TEST(test_cancel_many_then_go_on),
+        TEST(test_name),
         TEST(test_idle_is_quiet),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
