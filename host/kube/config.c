@@ -21,11 +21,12 @@ static int load(const char *path, json_t **ret_root, struct lx_err *err)
     struct lx_buf text __attribute__((cleanup(lx_auto_buf))) = LX_BUF_INIT(FILE_MAX_LEN);
     lx_auto(json) json_t *root = NULL;
     if (lx_file_read(path, &text, err))
-        return -1;
+        return lx_wrap(err, "kubeconfig");
     if (lx_yaml_parse(lx_buf_str(&text), text.len, &root, err))
-        return lx_wrap(err, "%s", path);
+        return lx_wrap(err, "kubeconfig %s", path);
     if (!json_is_object(root))
-        return lx_fail(err, LX_E_INVALID, "%s: line 1: this is no kubeconfig: not a mapping", path);
+        return lx_fail(err, LX_E_INVALID,
+                       "kubeconfig %s: line 1: this is no kubeconfig: not a mapping", path);
     *ret_root = lx_take(root);
     return 0;
 }
@@ -200,7 +201,7 @@ int lx_kube_config_file(const char *path, struct lx_kube_config *ret_config, str
     lx_auto(str) char *folder =
         slash ? lx_strndup(path, slash > path ? (size_t)(slash - path) : 1) : lx_strdup(".");
     if (load(path, &root, err))
-        return lx_wrap(err, "kubeconfig");
+        return -1;
     if (read_context(root, folder, &config, err)) {
         lx_kube_config_done(&config);
         return lx_wrap(err, "kubeconfig %s", path);
