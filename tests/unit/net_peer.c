@@ -19,6 +19,7 @@ static void *run(void *arg)
         atomic_fetch_add(&peer->accepted, 1);
         peer->serve(peer, fd);
         (void)close(fd);
+        atomic_fetch_add(&peer->closed, 1);
     }
 }
 

@@ -16,6 +16,7 @@ struct peer {
     void (*serve)(struct peer *peer,
                   int fd); /* one connection; the descriptor is closed after it */
     atomic_uint accepted;  /* connections so far */
+    atomic_uint closed;    /* connections that were closed after their script */
     atomic_uint requests;  /* requests read so far */
     sem_t go;              /* tests post it to let the script go on */
     char last[65536];      /* the last request, head and body */

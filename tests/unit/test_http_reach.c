@@ -185,6 +185,33 @@ static void test_once_is_never_sent_twice(void **state)
     check_dead_connection(*state, true, LX_HTTP_SENT, 2);
 }
 
+static void serve_single(struct peer *peer, int fd)
+{
+    if (peer_read(peer, fd))
+        peer_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+}
+
+/* A connection that the peer closed while it was idle is not used again, so nothing is lost. */
+static void test_closed_while_idle(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer;
+    peer_start(&peer, serve_single);
+    lx_auto(str) char *url = peer_url(&peer, "/dequeue");
+    struct lx_http_req req = {
+        .method = "POST", .url = url, .body = "{}", .body_len = 2, .once = true};
+    for (unsigned i = 1; i <= 3; i++) {
+        struct answer answer;
+        answer_init(&answer);
+        call_wait(fixture, &req, &answer);
+        assert_int_equal(answer.result.reach, LX_HTTP_ANSWERED);
+        WAIT_UNTIL(fixture, peer.closed == i);
+        answer_done(&answer);
+    }
+    peer_stop(&peer);
+    assert_int_equal(peer.requests, 3);
+}
+
 /* ---- Deadlines ---- */
 
 static void serve_stall(struct peer *peer, int fd)
@@ -351,6 +378,7 @@ int main(void)
         TEST(test_reset_mid_stream_is_cut),
         TEST(test_dead_connection_is_retried),
         TEST(test_once_is_never_sent_twice),
+        TEST(test_closed_while_idle),
         TEST(test_timeout),
         TEST(test_idle_timeout),
         TEST(test_connect_timeout),
