@@ -51,12 +51,12 @@ static void complete(struct lx_podlog *podlog)
 {
     struct lx_err err = {0};
     const char *refusal = lx_loglines_refusal(&podlog->lines);
-    podlog->good_ms = lx_now_ms();
     if (*refusal) {
         lx_kube_status_code_err(0, refusal, &err);
         lx_podlog_failed(podlog, &err, 0);
         return;
     }
+    podlog->good_ms = lx_now_ms();
     if (!podlog->last) {
         podlog->clean = true;
         /* The kubelet ends a stream when the container has ended; the pod's status will tell. */
