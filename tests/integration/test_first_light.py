@@ -155,13 +155,17 @@ class FirstLight(unittest.TestCase):
             self.check_log_is_complete(bench, 200)
 
     def test_log_streams_cut_inside_lines(self):
+        # sinceTime has whole seconds: what a stream repeats must be less than what it brings.
         with Bench("logbytes") as bench:
-            text = ("for s in 0 1 2 3; do for i in $(seq 0 49); do echo line $((s * 50 + i)); done;"
-                    " sleep 1.1; done")
+            text = ("for s in 0 1 2 3 4 5; do for i in $(seq 0 49); do echo line $((s * 50 + i));"
+                    " done; sleep 1.1; done")
             bench.start(batch_job([text]))
-            bench.cluster.control("set", {"log_cut_bytes": 2503})
+            bench.cluster.control("set", {"log_cut_bytes": 5003})
             bench.start_executor()
-            self.check_log_is_complete(bench, 200)
+            self.check_log_is_complete(bench, 300)
+            reads = [c for c in bench.cluster.calls("/log")
+                     if "container=step-kubernetes-step-0-run" in c["query"]]
+            self.assertGreaterEqual(len(reads), 4)
 
     def test_output_is_seen_while_it_runs(self):
         with Bench("live") as bench:
