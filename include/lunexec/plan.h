@@ -24,6 +24,11 @@ struct lx_plan_spec {
     int64_t deadline_s;           /* the pod's activeDeadlineSeconds may not be larger; 0: no check */
     const struct lx_plan_container *containers;
     size_t n_containers;
+    /* What the operator's settings allow beyond the rules. Each may be left 0. */
+    bool host_network_allowed;
+    bool service_account_token_allowed;
+    const json_t *allowed_volumes; /* array: volumes that pass as they are (additional volumes) */
+    const json_t *allowed_security_context; /* object: a container's field equal to one here passes */
 };
 
 /* Labels on every Job, pod and Secret of ours; the first is what the watch selects. */
@@ -42,11 +47,20 @@ void lx_executor_label(const char *executor, char out[LX_EXECUTOR_LABEL_SIZE]);
 /* Adds the labels and annotations of ours to an object's metadata. */
 int lx_plan_label(json_t *metadata, const struct lx_plan_spec *spec, struct lx_err *err);
 
+/* The policy may set this label of ours: by it NetworkPolicies choose their pods. */
+#define LX_LABEL_NETWORK "lunexec.dev/network"
+
 /* Checks a Job manifest that a policy returned. LX_E_REFUSED; the text names the rule and the JSON
- * path: "container-order: spec.template.spec.initContainers[1].name is ..., expected ...". */
+ * path (lists count from 0, as in JSON paths elsewhere):
+ * "container-order: spec.template.spec.initContainers[1].name is ..., expected ...". */
 int lx_plan_check(const json_t *job, const struct lx_plan_spec *spec, struct lx_err *err);
 
-/* Puts command, args, env, labels, annotations into a checked manifest, in place. */
+/* The rules that lx_plan_check applies, in order: name and one line why; NULL beyond the last. */
+const char *lx_plan_rule_name(size_t index);
+const char *lx_plan_rule_reason(size_t index);
+
+/* Puts command, args, env, labels, annotations and the namespace into a checked manifest, in
+ * place. */
 int lx_plan_complete(json_t *job, const struct lx_plan_spec *spec, struct lx_err *err);
 
 #endif

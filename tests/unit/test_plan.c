@@ -1,0 +1,461 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lunexec/plan.h"
+#include "lunexec/text.h"
+
+static const char *const good_manifest =
+    "{'apiVersion':'batch/v1','kind':'Job','metadata':{'name':'job-1','annotations':{'a':'b'}},"
+    "'spec':{'backoffLimit':0,'ttlSecondsAfterFinished':86400,'template':{"
+    "'metadata':{'labels':{'lunexec.dev/network':'internet','team':'x'}},"
+    "'spec':{'restartPolicy':'Never','activeDeadlineSeconds':1200,"
+    "'automountServiceAccountToken':false,'enableServiceLinks':false,"
+    "'initContainers':["
+    "{'name':'setup-workspace','image':'i','volumeMounts':[{'name':'w','mountPath':'/job'}]},"
+    "{'name':'step-0','image':'i','env':[{'name':'OWN','value':'1'}],"
+    "'securityContext':{'capabilities':{'drop':['NET_RAW']}},"
+    "'volumeMounts':[{'name':'w','mountPath':'/job'},{'name':'t','mountPath':'/tmp'}]}],"
+    "'containers':[{'name':'main','image':'i',"
+    "'volumeMounts':[{'name':'w','mountPath':'/job'}]}],"
+    "'volumes':[{'name':'w','emptyDir':{'sizeLimit':'5Gi'}},{'name':'t','emptyDir':{}}]}}}}";
+
+#define POD "spec.template.spec."
+
+static json_t *parse(const char *text)
+{
+    json_t *value = NULL;
+    struct lx_err err;
+    char *copy = lx_strdup(text);
+    for (char *at = copy; *at; at++)
+        if (*at == '\'')
+            *at = '"';
+    if (lx_json_parse(copy, strlen(copy), &value, &err))
+        fail_msg("%s: %s", copy, err.text);
+    free(copy);
+    return value;
+}
+
+/* What the host expects of the manifest above. */
+struct fixture {
+    json_t *command, *args, *env;
+    struct lx_plan_container containers[3];
+    struct lx_plan_spec spec;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fx = lx_alloc(sizeof *fx);
+    fx->command = parse("['sh','-c']");
+    fx->args = parse("['echo hello']");
+    fx->env = parse("[{'name':'TOKEN','valueFrom':{'secretKeyRef':{'name':'s','key':'TOKEN'}}},"
+                    "{'name':'X','value':'1'}]");
+    fx->containers[0] = (struct lx_plan_container){
+        .name = "setup-workspace", .init = true, .command = fx->command, .args = fx->args};
+    fx->containers[1] = (struct lx_plan_container){
+        .name = "step-0", .init = true, .command = fx->command, .args = fx->args, .env = fx->env};
+    fx->containers[2] = (struct lx_plan_container){.name = "main", .command = fx->command};
+    fx->spec = (struct lx_plan_spec){
+        .name = "job-1",
+        .ns = "jobs",
+        .queue = "batches",
+        .job_id = 42,
+        .executor = "executor-1",
+        .policy_hash = "0123456789abcdef",
+        .deadline_s = 1200,
+        .containers = fx->containers,
+        .n_containers = 3,
+    };
+    *state = fx;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fx = *state;
+    json_decref(fx->command);
+    json_decref(fx->args);
+    json_decref(fx->env);
+    free(fx);
+    return 0;
+}
+
+/* Sets the member at a dotted path; value NULL removes it, and a path that ends in "+" appends. */
+static void set(json_t *job, const char *path, const char *value)
+{
+    char *parent_path = lx_strdup(path);
+    char *dot = strrchr(parent_path, '.');
+    json_t *parent = job;
+    if (dot) {
+        *dot = 0;
+        parent = lx_json_path(job, parent_path);
+    }
+    const char *key = dot ? dot + 1 : parent_path;
+    if (!parent)
+        fail_msg("no %s", path);
+    if (json_is_array(parent))
+        assert_int_equal(json_array_append_new(parent, parse(value)), 0);
+    else if (value)
+        assert_int_equal(json_object_set_new(parent, key, parse(value)), 0);
+    else
+        assert_int_equal(json_object_del(parent, key), 0);
+    free(parent_path);
+}
+
+static int check_with(const struct lx_plan_spec *spec, const char *path, const char *value,
+                      struct lx_err *err)
+{
+    json_t *job = parse(good_manifest);
+    set(job, path, value);
+    int rc = lx_plan_check(job, spec, err);
+    json_decref(job);
+    return rc;
+}
+
+static void test_good_manifest_passes(void **state)
+{
+    struct fixture *fx = *state;
+    struct lx_err err;
+    json_t *job = parse(good_manifest);
+    if (lx_plan_check(job, &fx->spec, &err))
+        fail_msg("%s", err.text);
+    json_decref(job);
+}
+
+/* A change to the good manifest that one rule refuses; `says` is part of the text. */
+struct refusal {
+    const char *path, *value, *rule, *says;
+};
+
+static const struct refusal refusals[] = {
+    {"metadata", NULL, "manifest-shape", "metadata is absent, expected an object"},
+    {"spec", "[]", "manifest-shape", "spec is a list"},
+    {"spec.template", "{}", "manifest-shape", "spec.template.spec is absent"},
+    {"spec.template.metadata", "'x'", "manifest-shape", "spec.template.metadata is \"x\""},
+    {"metadata.labels", "{'a':1}", "manifest-shape", "metadata.labels[\"a\"] is 1"},
+    {POD "initContainers", "{}", "manifest-shape", POD "initContainers is an object"},
+    {POD "containers.+", "'x'", "manifest-shape", POD "containers[1] is \"x\""},
+    {POD "containers.0.env", "{}", "manifest-shape", POD "containers[0].env is an object"},
+    {POD "containers.0.env", "[1]", "manifest-shape", "containers[0].env[0] is 1"},
+    {POD "containers.0.securityContext", "true", "manifest-shape", "securityContext is true"},
+    {POD "volumes", "[null]", "manifest-shape", POD "volumes[0] is null"},
+    {"apiVersion", "'v1'", "job-kind", "apiVersion is \"v1\", expected \"batch/v1\""},
+    {"kind", "'CronJob'", "job-kind", "kind is \"CronJob\""},
+    {"metadata.name", "'job-2'", "job-name", "metadata.name is \"job-2\", expected \"job-1\""},
+    {"metadata.generateName", "'x'", "job-name", "metadata.generateName is"},
+    {"metadata.namespace", "'kube-system'", "job-namespace", "expected \"jobs\""},
+    {"metadata.labels", "{'lunexec.dev/queue':'x'}", "owner-metadata", "lunexec.dev/queue"},
+    {"metadata.labels", "{'app.kubernetes.io/managed-by':'x'}", "owner-metadata", "managed-by"},
+    {"spec.template.metadata.labels.job-name", "'x'", "owner-metadata", "labels[\"job-name\"]"},
+    {"metadata.annotations", "{'lunexec.dev/policy':'x'}", "owner-metadata", "annotations"},
+    {"metadata.finalizers", "['x']", "owner-metadata", "metadata.finalizers"},
+    {"metadata.ownerReferences", "[]", "owner-metadata", "metadata.ownerReferences"},
+    {POD "restartPolicy", "'OnFailure'", "restart-policy", "is \"OnFailure\""},
+    {POD "restartPolicy", NULL, "restart-policy", "is absent"},
+    {"spec.backoffLimit", "1", "backoff-limit", "spec.backoffLimit is 1, expected 0"},
+    {"spec.backoffLimit", NULL, "backoff-limit", "is absent"},
+    {"spec.parallelism", "2", "single-run", "spec.parallelism is 2"},
+    {"spec.completions", "0", "single-run", "spec.completions is 0"},
+    {"spec.completionMode", "'Indexed'", "single-run", "spec.completionMode"},
+    {"spec.manualSelector", "true", "single-run", "spec.manualSelector"},
+    {POD "activeDeadlineSeconds", "1201", "deadline", "is 1201, expected 1 to 1200"},
+    {POD "activeDeadlineSeconds", "0", "deadline", "is 0"},
+    {POD "activeDeadlineSeconds", NULL, "deadline", "is absent"},
+    {"spec.ttlSecondsAfterFinished", "0", "lifetime", "ttlSecondsAfterFinished is 0"},
+    {"spec.activeDeadlineSeconds", "60", "lifetime", "spec.activeDeadlineSeconds is 60"},
+    {POD "initContainers.1.name", "'step-1'", "container-order",
+     POD "initContainers[1].name is \"step-1\", expected \"step-0\""},
+    {POD "initContainers", "[]", "container-order", "initContainers[0].name is absent"},
+    {POD "containers.+", "{'name':'sidecar'}", "container-order",
+     POD "containers[1] is one container more"},
+    {POD "ephemeralContainers", "[{}]", "container-order", "ephemeralContainers"},
+    {POD "initContainers.1.command", "['rm']", "container-command", "initContainers[1].command"},
+    {POD "containers.0.args", "[]", "container-command", "containers[0].args"},
+    {POD "containers.0.lifecycle", "{}", "container-extras", "containers[0].lifecycle"},
+    {POD "initContainers.0.restartPolicy", "'Always'", "container-extras", "restartPolicy"},
+    {POD "containers.0.livenessProbe", "{}", "container-extras", "livenessProbe"},
+    {POD "containers.0.image", "''", "container-image", "containers[0].image is \"\""},
+    {POD "containers.0.image", NULL, "container-image", "is absent"},
+    {POD "initContainers.1.env", "[{'name':'TOKEN','value':'x'}]", "container-env",
+     "initContainers[1].env[0] sets TOKEN"},
+    {POD "initContainers.1.env", "[{'value':'x'}]", "container-env", "has no name"},
+    {POD "containers.0.volumeMounts", "[]", "workspace-mount", "nothing at /job"},
+    {POD "containers.0.volumeMounts", "[{'name':'w','mountPath':'/job','readOnly':true}]",
+     "workspace-mount", "read-only"},
+    {POD "containers.0.volumeMounts", "[{'name':'t','mountPath':'/job'}]", "workspace-mount",
+     "not the first container's"},
+    {POD "containers.0.volumeMounts", "[{'name':'w','mountPath':'/job','subPath':'a'}]",
+     "workspace-mount", "not the first container's"},
+    {POD "volumes", "[]", "workspace-mount", "has no volume of its name"},
+    {POD "containers.0.env", "[{'name':'A','valueFrom':{'secretKeyRef':{'name':'s','key':'k'}}}]",
+     "secret-reference", "containers[0].env has a secretKeyRef"},
+    {POD "containers.0.envFrom", "[{'secretRef':{'name':'s'}}]", "secret-reference", "secretRef"},
+    {POD "volumes.+", "{'name':'s','secret':{'secretName':'x'}}", "secret-reference",
+     POD "volumes[2] has a secret"},
+    {POD "volumes.+", "{'name':'s','projected':{'sources':[{'secret':{'name':'x'}}]}}",
+     "secret-reference", "volumes[2]"},
+    {POD "volumes.+", "{'name':'h','hostPath':{'path':'/'}}", "host-path",
+     POD "volumes[2].hostPath is not allowed"},
+    {POD "volumes.+", "{'name':'h','nfs':{'server':'x','path':'/'}}", "volume-type",
+     "volumes[2].nfs"},
+    {POD "containers.0.securityContext", "{'privileged':true}", "privileged",
+     "containers[0].securityContext.privileged is true"},
+    {POD "containers.0.securityContext", "{'windowsOptions':{'hostProcess':true}}", "privileged",
+     "hostProcess"},
+    {POD "securityContext", "{'windowsOptions':{'hostProcess':true}}", "privileged",
+     POD "securityContext"},
+    {POD "initContainers.0.securityContext", "{'capabilities':{'add':['SYS_ADMIN']}}",
+     "capabilities", "initContainers[0].securityContext.capabilities.add"},
+    {POD "initContainers.0.securityContext", "{'capabilities':{'add':'SYS_ADMIN'}}", "capabilities",
+     "capabilities.add"},
+    {POD "containers.0.securityContext", "{'seccompProfile':{'type':'Unconfined'}}", "unconfined",
+     "seccompProfile"},
+    {POD "containers.0.securityContext", "{'procMount':'Unmasked'}", "unconfined", "procMount"},
+    {POD "securityContext", "{'appArmorProfile':{'type':'Unconfined'}}", "unconfined",
+     POD "securityContext"},
+    {POD "hostPID", "true", "host-namespaces", POD "hostPID is true"},
+    {POD "hostIPC", "true", "host-namespaces", POD "hostIPC is true"},
+    {POD "hostNetwork", "true", "host-namespaces", POD "hostNetwork is true"},
+    {POD "containers.0.ports", "[{'containerPort':80,'hostPort':80}]", "host-namespaces",
+     "ports[0].hostPort"},
+    {POD "automountServiceAccountToken", "true", "service-account-token", "expected false"},
+    {POD "automountServiceAccountToken", NULL, "service-account-token", "is absent"},
+    {POD "volumes.+", "{'name':'s','projected':{'sources':[{'serviceAccountToken':{}}]}}",
+     "service-account-token", "sources[0] is a token"},
+};
+#define N_REFUSALS (sizeof refusals / sizeof refusals[0])
+
+static void test_each_rule_refuses(void **state)
+{
+    struct fixture *fx = *state;
+    for (size_t i = 0; i < N_REFUSALS; i++) {
+        const struct refusal *no = &refusals[i];
+        struct lx_err err = {.code = LX_OK};
+        if (check_with(&fx->spec, no->path, no->value, &err) == 0)
+            fail_msg("%s = %s passed", no->path, no->value ? no->value : "(absent)");
+        assert_int_equal(err.code, LX_E_REFUSED);
+        char *start = lx_strf("%s: ", no->rule);
+        if (!lx_starts_with(err.text, start) || !strstr(err.text, no->says))
+            fail_msg("%s = %s: %s", no->path, no->value ? no->value : "(absent)", err.text);
+        free(start);
+    }
+}
+
+static void test_every_rule_has_a_refusal_and_a_reason(void **state)
+{
+    (void)state;
+    for (size_t rule = 0; lx_plan_rule_name(rule); rule++) {
+        bool found = false;
+        for (size_t i = 0; i < N_REFUSALS; i++)
+            found = found || lx_streq(refusals[i].rule, lx_plan_rule_name(rule));
+        if (!found)
+            fail_msg("no test for %s", lx_plan_rule_name(rule));
+        assert_true(strlen(lx_plan_rule_reason(rule)) > 10);
+    }
+    assert_null(lx_plan_rule_name(1000));
+    assert_null(lx_plan_rule_reason(1000));
+}
+
+/* What policies may well do. */
+static void test_ordinary_changes_pass(void **state)
+{
+    struct fixture *fx = *state;
+    static const struct {
+        const char *path, *value;
+    } changes[] = {
+        {"metadata.namespace", "'jobs'"},
+        {"metadata.namespace", "null"},
+        {"metadata.labels", "{'kueue.x-k8s.io/queue-name':'q'}"},
+        {"spec.suspend", "true"},
+        {"spec.parallelism", "1"},
+        {"spec.ttlSecondsAfterFinished", NULL},
+        {POD "activeDeadlineSeconds", "60"},
+        {POD "tolerations", "[{'operator':'Exists'}]"},
+        {POD "runtimeClassName", "'gvisor'"},
+        {POD "imagePullSecrets", "[{'name':'registry'}]"},
+        {POD "hostUsers", "false"},
+        {POD "containers.0.env", "[{'name':'A','valueFrom':{'fieldRef':{'fieldPath':'x'}}}]"},
+        {POD "containers.0.env", "null"},
+        {POD "containers.0.securityContext", "{'privileged':false,'capabilities':{'add':[]}}"},
+        {POD "containers.0.ports", "[{'containerPort':80}]"},
+        {POD "volumes.+", "{'name':'p','persistentVolumeClaim':{'claimName':'cache'}}"},
+        {POD "volumes.+", "{'name':'c','configMap':{'name':'settings'}}"},
+    };
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        struct lx_err err;
+        if (check_with(&fx->spec, changes[i].path, changes[i].value, &err))
+            fail_msg("%s", err.text);
+    }
+}
+
+static void test_settings_allow_more(void **state)
+{
+    struct fixture *fx = *state;
+    struct lx_err err;
+    const char *host = "{'name':'h','hostPath':{'path':'/data'}}";
+    const char *secret = "{'name':'ca','secret':{'secretName':'ca'}}";
+    const char *privileged = "{'privileged':true,'capabilities':{'add':['SYS_PTRACE']}}";
+    char *list = lx_strf("[%s,%s]", host, secret);
+    json_t *volumes = parse(list), *context = parse(privileged);
+    struct lx_plan_spec spec = fx->spec;
+    spec.host_network_allowed = true;
+    spec.service_account_token_allowed = true;
+    spec.allowed_volumes = volumes;
+    spec.allowed_security_context = context;
+    assert_int_equal(check_with(&spec, POD "hostNetwork", "true", &err), 0);
+    assert_int_equal(check_with(&spec, POD "hostPID", "true", &err), -1);
+    assert_int_equal(check_with(&spec, POD "automountServiceAccountToken", "true", &err), 0);
+    assert_int_equal(check_with(&spec, POD "volumes.+", host, &err), 0);
+    assert_int_equal(check_with(&spec, POD "volumes.+", secret, &err), 0);
+    assert_int_equal(
+        check_with(&spec, POD "volumes.+", "{'name':'h','hostPath':{'path':'/'}}", &err), -1);
+    assert_int_equal(check_with(&spec, POD "containers.0.securityContext", privileged, &err), 0);
+    assert_int_equal(check_with(&spec, POD "containers.0.securityContext",
+                                "{'capabilities':{'add':['SYS_ADMIN']}}", &err),
+                     -1);
+    json_decref(volumes);
+    json_decref(context);
+    free(list);
+}
+
+static void test_anything_else_is_refused_without_harm(void **state)
+{
+    struct fixture *fx = *state;
+    static const char *const manifests[] = {
+        "null",
+        "1",
+        "'x'",
+        "[]",
+        "{}",
+        "{'metadata':{},'spec':{'template':{'spec':{}}}}",
+        "{'metadata':{},'spec':{'template':{'spec':{'containers':[{'volumeMounts':[{}]}]}}}}",
+    };
+    for (size_t i = 0; i < sizeof manifests / sizeof manifests[0]; i++) {
+        struct lx_err err;
+        json_t *job = parse(manifests[i]);
+        assert_int_equal(lx_plan_check(job, &fx->spec, &err), -1);
+        assert_int_equal(err.code, LX_E_REFUSED);
+        json_decref(job);
+    }
+}
+
+/* ---- Completion ---- */
+
+static void check_json(json_t *job, const char *path, const char *expected)
+{
+    json_t *value = parse(expected);
+    const json_t *found = lx_json_path(job, path);
+    if (!found || !json_equal(found, value))
+        fail_msg("%s", path);
+    json_decref(value);
+}
+
+static const char *const labels =
+    "{'app.kubernetes.io/managed-by':'lunexec','lunexec.dev/queue':'batches',"
+    "'lunexec.dev/job-id':'42','lunexec.dev/executor':'%s'%s}";
+static const char *const annotations =
+    "{'lunexec.dev/executor-name':'executor-1','lunexec.dev/policy':'0123456789abcdef'%s}";
+
+static void check_formatted(json_t *job, const char *path, const char *format, const char *a,
+                            const char *b)
+{
+    struct lx_buf text = LX_BUF_INIT(4096);
+    for (const char *at = format; *at; at++) {
+        if (at[0] == '%' && at[1] == 's') {
+            lx_buf_adds(&text, a, NULL);
+            a = b;
+            at++;
+        } else {
+            lx_buf_addc(&text, *at, NULL);
+        }
+    }
+    check_json(job, path, lx_buf_str(&text));
+    lx_buf_done(&text);
+}
+
+static void test_completion_adds_what_the_host_owns(void **state)
+{
+    struct fixture *fx = *state;
+    struct lx_err err;
+    char executor[LX_EXECUTOR_LABEL_SIZE];
+    json_t *job = parse(good_manifest);
+    lx_executor_label("executor-1", executor);
+    if (lx_plan_complete(job, &fx->spec, &err))
+        fail_msg("%s", err.text);
+    check_json(job, "metadata.namespace", "'jobs'");
+    check_formatted(job, "metadata.labels", labels, executor, "");
+    check_formatted(job, "spec.template.metadata.labels", labels, executor,
+                    ",'lunexec.dev/network':'internet','team':'x'");
+    check_formatted(job, "metadata.annotations", annotations, ",'a':'b'", "");
+    check_formatted(job, "spec.template.metadata.annotations", annotations, "", "");
+    check_json(job, POD "initContainers.1.command", "['sh','-c']");
+    check_json(job, POD "initContainers.1.args", "['echo hello']");
+    check_json(job, POD "initContainers.1.env",
+               "[{'name':'TOKEN','valueFrom':{'secretKeyRef':{'name':'s','key':'TOKEN'}}},"
+               "{'name':'X','value':'1'},{'name':'OWN','value':'1'}]");
+    check_json(job, POD "containers.0.command", "['sh','-c']");
+    assert_null(lx_json_path(job, POD "containers.0.args"));
+    assert_null(lx_json_path(job, POD "containers.0.env"));
+    json_decref(job);
+}
+
+static void test_completion_keeps_the_hosts_values_apart(void **state)
+{
+    struct fixture *fx = *state;
+    json_t *first = parse(good_manifest), *second = parse(good_manifest);
+    assert_int_equal(lx_plan_complete(first, &fx->spec, NULL), 0);
+    set(first, POD "initContainers.1.args.+", "'changed'");
+    set(first, POD "initContainers.1.env.0.name", "'CHANGED'");
+    assert_int_equal(lx_plan_complete(second, &fx->spec, NULL), 0);
+    check_json(second, POD "initContainers.1.args", "['echo hello']");
+    check_json(second, POD "initContainers.1.env.0.name", "'TOKEN'");
+    json_decref(first);
+    json_decref(second);
+}
+
+static void test_completion_of_something_else_fails(void **state)
+{
+    struct fixture *fx = *state;
+    struct lx_err err;
+    json_t *job = parse("{'metadata':{},'spec':{'template':{'spec':{'containers':[]}}}}");
+    json_t *none = parse("{}");
+    assert_int_equal(lx_plan_complete(job, &fx->spec, &err), -1);
+    assert_int_equal(lx_plan_complete(none, &fx->spec, &err), -1);
+    json_decref(job);
+    json_decref(none);
+}
+
+static void test_executor_label_is_stable(void **state)
+{
+    (void)state;
+    char a[LX_EXECUTOR_LABEL_SIZE], b[LX_EXECUTOR_LABEL_SIZE];
+    lx_executor_label("executor-1", a);
+    lx_executor_label("executor-2", b);
+    assert_int_equal(strspn(a, "0123456789abcdef"), LX_EXECUTOR_LABEL_SIZE - 1);
+    assert_string_not_equal(a, b);
+    lx_executor_label("", a);
+    assert_string_equal(a, "cbf29ce484222325");
+    lx_executor_label("a", a);
+    assert_string_equal(a, "af63dc4c8601ec8c");
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_good_manifest_passes),
+        TEST(test_each_rule_refuses),
+        TEST(test_every_rule_has_a_refusal_and_a_reason),
+        TEST(test_ordinary_changes_pass),
+        TEST(test_settings_allow_more),
+        TEST(test_anything_else_is_refused_without_harm),
+        TEST(test_completion_adds_what_the_host_owns),
+        TEST(test_completion_keeps_the_hosts_values_apart),
+        TEST(test_completion_of_something_else_fails),
+        TEST(test_executor_label_is_stable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
