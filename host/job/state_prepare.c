@@ -95,6 +95,10 @@ struct lx_plan_spec lx_run_plan_spec(const struct lx_run *run,
         .deadline_s = opts->job_deadline_s,
         .containers = containers,
         .n_containers = workload->n_containers,
+        .host_network_allowed = lx_json_bool(opts->policy_settings, "host_network", false),
+        .allowed_volumes = lx_json_arr(opts->policy_settings, "additional_volumes"),
+        .allowed_security_context =
+            lx_json_obj(opts->policy_settings, "container_security_context"),
     };
 }
 
