@@ -129,12 +129,11 @@ static int add_url(const struct forming *f, struct lx_err *err)
         char space;
         const char *digits;
     } variants[] = {
-        {"-._~", '\0', upper},      /* RFC 3986, curl */
-        {"-._~", '\0', lower},
-        {"-._~/", '\0', upper},     /* Python's quote */
-        {"-._~!'()*", '\0', upper}, /* encodeURIComponent */
-        {"-._~", '+', upper},       /* form data, Go, Python's quote_plus */
-        {"-._*", '+', upper},       /* URLSearchParams, Java */
+        {"-._~", '\0', upper},                              /* RFC 3986, curl */
+        {"-._~", '\0', lower},      {"-._~/", '\0', upper}, /* Python's quote */
+        {"-._~!'()*", '\0', upper},                         /* encodeURIComponent */
+        {"-._~", '+', upper},                               /* form data, Go, Python's quote_plus */
+        {"-._*", '+', upper},                               /* URLSearchParams, Java */
     };
     for (size_t i = 0; i < sizeof(variants) / sizeof(*variants); i++) {
         if (add_url_variant(f, variants[i].keep, variants[i].space, variants[i].digits, err) < 0)

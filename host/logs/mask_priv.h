@@ -50,7 +50,7 @@ void lx_patterns_done(struct lx_patterns *patterns);
  */
 struct lx_mask {
     uint32_t n_nodes;
-    uint32_t *child;    /* n_nodes + 1 */
+    uint32_t *child; /* n_nodes + 1 */
     uint32_t *fallback;
     uint32_t *depth;
     uint32_t *match;    /* pattern that ends here + 1, 0 for none */

@@ -13,10 +13,10 @@
 
 struct lx_mask_stream {
     const struct lx_mask *mask;
-    struct lx_buf held;  /* bytes not yet given out: the text of `node` */
+    struct lx_buf held; /* bytes not yet given out: the text of `node` */
     uint32_t node;
-    uint32_t match;      /* the best match so far + 1, 0 for none */
-    size_t match_end;    /* where it ends in `held` */
+    uint32_t match;   /* the best match so far + 1, 0 for none */
+    size_t match_end; /* where it ends in `held` */
 };
 
 /* One pass over a piece of memory that begins with what was held. */
@@ -89,7 +89,8 @@ static int give_match(struct scan *scan, struct lx_err *err)
     return 0;
 }
 
-/* Takes the byte that leads to `node`. A match that nothing can make longer is given out at once. */
+/* Takes the byte that leads to `node`. A match that nothing can make longer is given out at once.
+ */
 static int enter(struct scan *scan, uint32_t node, struct lx_err *err)
 {
     const struct lx_mask *mask = scan->mask;

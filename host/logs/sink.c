@@ -25,8 +25,8 @@ struct lx_sink {
     struct lx_buf masked, piece;
     size_t piece_bytes; /* of a line in one piece, so that it keeps the store's limit escaped */
 
-    bool line_open;     /* the prefix of the current line was written */
-    bool raw_open;      /* raw text without a line end was written */
+    bool line_open; /* the prefix of the current line was written */
+    bool raw_open;  /* raw text without a line end was written */
     /* Bytes of the line that cannot be written yet: a CR that a LF may follow, or the start of an
      * UTF-8 sequence. */
     char held[4];

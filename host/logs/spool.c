@@ -13,8 +13,8 @@
 
 struct lx_spool {
     char *dir;
-    int fd;               /* -1: no file */
-    uint64_t in_file;     /* bytes in the file; what `recent` has comes after them */
+    int fd;           /* -1: no file */
+    uint64_t in_file; /* bytes in the file; what `recent` has comes after them */
     struct lx_buf recent;
 };
 

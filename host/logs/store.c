@@ -130,9 +130,9 @@ static void rotate(struct lx_store *store, bool starts_line)
 {
     struct part *gone = store->older;
     store->older = store->newer;
-    store->newer = part_new(store,
-                            lx_spool_in_file(store->head->spool) ? SMALL_MEMORY : store->memory_max,
-                            starts_line);
+    store->newer =
+        part_new(store, lx_spool_in_file(store->head->spool) ? SMALL_MEMORY : store->memory_max,
+                 starts_line);
     if (!gone)
         return;
     store->dropped_bytes += gone->bytes;

@@ -24,8 +24,8 @@ void lx_store_free(struct lx_store *store);
 struct lx_piece {
     const char *data;
     size_t len;
-    size_t bytes;  /* what it was before prefix and escaping */
-    size_t lines;  /* line ends in it */
+    size_t bytes; /* what it was before prefix and escaping */
+    size_t lines; /* line ends in it */
     bool starts_line, ends_line;
 };
 

@@ -315,6 +315,7 @@ static void try_once(void *arg)
         .timeout_ms = call->timeout_ms,
         .idle_timeout_ms = call->idle_timeout_ms,
         .max_body = call->max_answer,
+        .once = call->repeat != LX_REPEAT_NEVER,
         .on_done = on_done,
         .arg = call,
     };

@@ -24,7 +24,8 @@ static double cpu_seconds(void)
 
 static void random_word(struct lx_rand *rand, char *out, size_t len)
 {
-    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    static const char alphabet[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     for (size_t i = 0; i < len; i++)
         out[i] = alphabet[lx_rand_below(rand, sizeof(alphabet) - 1)];
     out[len] = '\0';
@@ -33,9 +34,15 @@ static void random_word(struct lx_rand *rand, char *out, size_t len)
 /* Lines as build tools print them; one in a thousand has a secret in it. */
 static char *make_log(struct lx_rand *rand, char secrets[][64])
 {
-    static const char *const words[] = {"compiling", "src/main/java/com/example/Service.java",
-                                        "[INFO]", "downloaded", "https://registry.example.com/pkg",
-                                        "warning:", "unused variable", "in 12.5s", "sha256:"};
+    static const char *const words[] = {"compiling",
+                                        "src/main/java/com/example/Service.java",
+                                        "[INFO]",
+                                        "downloaded",
+                                        "https://registry.example.com/pkg",
+                                        "warning:",
+                                        "unused variable",
+                                        "in 12.5s",
+                                        "sha256:"};
     char *text = lx_alloc(LOG_SIZE + 256);
     size_t len = 0;
     for (size_t line = 0; len < LOG_SIZE; line++) {

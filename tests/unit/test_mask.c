@@ -33,8 +33,9 @@ static void expect_masked(const struct lx_secret *secrets, size_t n, const char 
     assert_string_equal(masked, expected);
 }
 
-#define SECRETS(...) (const struct lx_secret[]){__VA_ARGS__}, \
-    sizeof((const struct lx_secret[]){__VA_ARGS__}) / sizeof(struct lx_secret)
+#define SECRETS(...)                                                                               \
+    (const struct lx_secret[]){__VA_ARGS__},                                                       \
+        sizeof((const struct lx_secret[]){__VA_ARGS__}) / sizeof(struct lx_secret)
 
 static void plain_values_are_replaced(void **state)
 {
@@ -69,8 +70,8 @@ static void first_of_equal_values_counts(void **state)
     (void)state;
     expect_masked(SECRETS({"same", "first"}, {"same", "second"}), "same", "first");
     /* A value itself goes before another's form. */
-    expect_masked(SECRETS({"hunter2", "raw"}, {"aHVudGVyMg==", "encoded"}), "aHVudGVyMg==",
-                  "encoded");
+    expect_masked(SECRETS({"hunter2", "raw"}, {"aHVudGVyMg==", "encoded"}),
+                  "aHVudGVyMg==", "encoded");
 }
 
 static void short_values_are_ignored(void **state)
@@ -78,7 +79,7 @@ static void short_values_are_ignored(void **state)
     (void)state;
     struct lx_mask *mask = NULL;
     size_t ignored = 0;
-    const struct lx_secret secrets[] = {{"", "E"},   {"x", "X"},   {"\xc3\xa9", "U"}, {"  ", "B"},
+    const struct lx_secret secrets[] = {{"", "E"},    {"x", "X"},  {"\xc3\xa9", "U"}, {"  ", "B"},
                                         {"x\n", "N"}, {"xy", "Y"}, {"long one", "L"}};
     assert_int_equal(lx_mask_new(secrets, 7, &mask, &ignored, NULL), 0);
     assert_int_equal(ignored, 5);
@@ -116,7 +117,9 @@ static void forms_are_masked(void **state)
         {"say \"hi\"\\", "{\"a\":\"say \\\"hi\\\"\\\\\"}", "{\"a\":\"***\"}"},
         {"line1\nline2\ttab", "\"line1\\nline2\\ttab\"", "\"***\""},
         {"a<b>&c", "\"a\\u003cb\\u003e\\u0026c\"", "\"***\""},
-        {"gr\xc3\xbc\xc3\x9f" "e", "\"gr\\u00fc\\u00dfe\"", "\"***\""},
+        {"gr\xc3\xbc\xc3\x9f"
+         "e",
+         "\"gr\\u00fc\\u00dfe\"", "\"***\""},
         {"key\xf0\x9f\x98\x80!", "\"key\\ud83d\\ude00!\"", "\"***\""},
         {"http://x/y", "\"http:\\/\\/x\\/y\"", "\"***\""},
         {"it's me", "'it'\"'\"'s me'", "'***'"},
@@ -242,7 +245,8 @@ static void stream(const struct lx_mask *mask, const char *text, size_t len, siz
 
 static void check_random(struct lx_rand *rand, const char *alphabet, size_t max_secret)
 {
-    static const char *const replacements[MAX_SECRETS] = {"1", "", "<3>", "4", "5", "six", "7", "8"};
+    static const char *const replacements[MAX_SECRETS] = {"1", "",    "<3>", "4",
+                                                          "5", "six", "7",   "8"};
     char values[MAX_SECRETS][64], text[MAX_TEXT];
     struct lx_secret secrets[MAX_SECRETS];
     size_t n = 1 + (size_t)lx_rand_below(rand, MAX_SECRETS), ignored = 0;
