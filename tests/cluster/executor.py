@@ -116,6 +116,16 @@ class Executor:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the executor runs on, {seconds} s later") from None
 
+    def pids(self):
+        """Its processes: itself and its children."""
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+            return [pid, *map(int, children.read().split())]
+
+    def instrumented(self):
+        with open(f"/proc/{self.process.pid}/maps", encoding="utf-8") as maps:
+            return "libasan" in maps.read()
+
     def stop(self):
         """Ends it in whatever state the test left it."""
         if self.process is None or self.process.poll() is not None:

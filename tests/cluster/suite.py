@@ -258,6 +258,32 @@ def idle_exit(scene):
 
 
 @test
+def idle_cost(scene):
+    """With nothing to do: little memory, and few wake-ups beyond poll and heartbeat."""
+    executor = scene.executor()
+    scene.frontend.wait(lambda: any(c[2].endswith("/dequeue") for c in scene.frontend.calls), 20, "a poll")
+    pids = executor.pids()
+    before, calls = sum(map(switches, pids)), len(scene.frontend.calls)
+    time.sleep(10)  # the time over which it is measured
+    woken, called = sum(map(switches, pids)) - before, len(scene.frontend.calls) - calls
+    memory = sum(status_number(pid, "VmRSS") for pid in pids)
+    print(f"#   {memory / 1024:.1f} MiB in {len(pids)} processes; {woken} wake-ups for {called} requests")
+    if not executor.instrumented():
+        holds(memory <= 16 * 1024, f"{memory} KiB")
+    holds(woken <= 8 * called, f"{woken} wake-ups for {called} requests")
+    equal(scene.frontend.problems, [], "what the frontend objected to")
+
+
+def status_number(pid, name):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(name + ":"))
+
+
+def switches(pid):
+    return status_number(pid, "voluntary_ctxt_switches")
+
+
+@test
 def strict_manifests(scene):
     """What the executor creates passes the API server's strict validation, and it asks for
     nothing that its role does not grant."""
