@@ -1,18 +1,22 @@
 #include "lunexec/yaml.h"
 
+#include <limits.h>
 #include <string.h>
+#include <strings.h>
 #include <yaml.h>
 
 struct writer {
     yaml_emitter_t emitter;
     struct lx_buf *out;
     struct lx_err *err;
+    bool full;
 };
 
 static int write_piece(void *arg, unsigned char *data, size_t len)
 {
     struct writer *writer = arg;
-    return lx_buf_add(writer->out, data, len, writer->err) == 0;
+    writer->full = lx_buf_add(writer->out, data, len, writer->err) < 0;
+    return !writer->full;
 }
 
 /* Emits the event; libyaml owns it from here on, also on failure. */
@@ -20,15 +24,31 @@ static int emit(struct writer *writer, yaml_event_t *event, int made)
 {
     if (made && yaml_emitter_emit(&writer->emitter, event))
         return 0;
-    return lx_fail(writer->err, LX_E_LIMIT, "cannot write YAML: %s",
+    if (writer->full)
+        return -1;
+    return lx_fail(writer->err, LX_E_INVALID, "cannot write YAML: %s",
                    writer->emitter.problem ? writer->emitter.problem : "out of memory");
+}
+
+/* Words that readers of YAML 1.1, Kubernetes' among them, take for something else than a string. */
+static bool reserved(const char *text)
+{
+    static const char *const words[] = {"y", "n", "yes", "no", "on", "off", "=", "<<", NULL};
+    for (const char *const *word = words; *word; word++) {
+        if (strcasecmp(text, *word) == 0)
+            return true;
+    }
+    /* 1_000, 0b1, 2020-01-01 and other numbers and dates of old. */
+    text += *text == '-' || *text == '+';
+    text += *text == '.';
+    return *text >= '0' && *text <= '9';
 }
 
 /* Whether a plain scalar of this text would be read back as this very string. */
 static bool reads_as_string(const char *text, size_t len)
 {
     lx_auto(json) json_t *value = NULL;
-    if (strcspn(text, ":#{}[],&*!|>'\"%@`\n\t") != len || strlen(text) != len)
+    if (reserved(text) || strcspn(text, ":#{}[],&*!|>'\"%@`\n\t") != len || strlen(text) != len)
         return false;
     if (lx_yaml_parse(text, len, &value, NULL) < 0 || !json_is_string(value))
         return false;
@@ -43,6 +63,8 @@ static int emit_text(struct writer *writer, const char *text, size_t len,
         const char *in;
         unsigned char *out;
     } value = {.in = text};
+    if (len > INT_MAX)
+        return lx_fail(writer->err, LX_E_LIMIT, "cannot write YAML: a string of %zu bytes", len);
     int made = yaml_scalar_event_initialize(&event, NULL, NULL, value.out, (int)len, 1, 1, style);
     return emit(writer, &event, made);
 }
@@ -132,6 +154,7 @@ static int emit_document(struct writer *writer, const json_t *value)
 int lx_yaml_dump(const json_t *value, struct lx_buf *out, struct lx_err *err)
 {
     struct writer writer = {.out = out, .err = err};
+    size_t before = out->len;
     if (!yaml_emitter_initialize(&writer.emitter))
         return lx_fail(err, LX_E_IO, "out of memory");
     yaml_emitter_set_output(&writer.emitter, write_piece, &writer);
@@ -139,5 +162,10 @@ int lx_yaml_dump(const json_t *value, struct lx_buf *out, struct lx_err *err)
     yaml_emitter_set_width(&writer.emitter, -1);
     int result = emit_document(&writer, value);
     yaml_emitter_delete(&writer.emitter);
+    if (result < 0) {
+        out->len = before;
+        if (out->data)
+            out->data[before] = '\0';
+    }
     return result;
 }

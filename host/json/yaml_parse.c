@@ -1,10 +1,10 @@
 #include "lunexec/yaml.h"
 
-#include "lunexec/map.h"
 #include "lunexec/parse.h"
-#include "lunexec/text.h"
 
 #include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -58,21 +58,49 @@ static bool is_float(const char *text)
     return *p == '\0';
 }
 
-static json_t *number_of(const char *text)
+/* 0x1f (shift 4) or 0o17 (shift 3), checked before. NULL beyond 63 bits. */
+static json_t *based_integer(const char *text, unsigned shift)
 {
-    const char *digits = text + (*text == '-' || *text == '+');
-    int64_t integer;
-    if (lx_parse_i64(text, &integer) == 0 && isdigit((unsigned char)*digits))
-        return json_integer((json_int_t)integer);
-    if (!is_float(text))
-        return NULL;
-    /* JSON knows the same numbers, but no leading '+' or '.' and no trailing '.'. */
-    lx_auto(str) char *json = lx_strf("%s%s%s", *text == '-' ? "-" : "", *digits == '.' ? "0" : "",
-                                      digits);
-    json_t *value = json_loads(json, JSON_DECODE_ANY, NULL);
-    return json_is_number(value) ? value : (json_decref(value), NULL);
+    uint64_t value = 0;
+    for (text += 2; *text; text++) {
+        unsigned digit = isdigit((unsigned char)*text) ? (unsigned)(*text - '0')
+                                                       : ((unsigned)*text | 0x20u) - 'a' + 10u;
+        if (value > (uint64_t)INT64_MAX >> shift)
+            return NULL;
+        value = value << shift | digit;
+    }
+    return json_integer((json_int_t)value);
 }
 
+static bool all_of(const char *text, const char *set)
+{
+    return *text && !text[strspn(text, set)];
+}
+
+/* The text as a number: true if it is one by the core schema. *ret_value stays NULL for one that
+ * JSON does not hold. */
+static bool number_of(const char *text, json_t **ret_value)
+{
+    static const char *const not_json[] = {".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN", NULL};
+    const char *digits = text + (*text == '-' || *text == '+');
+    if (strncmp(text, "0x", 2) == 0 && all_of(text + 2, "0123456789abcdefABCDEF"))
+        *ret_value = based_integer(text, 4);
+    else if (strncmp(text, "0o", 2) == 0 && all_of(text + 2, "01234567"))
+        *ret_value = based_integer(text, 3);
+    else if (all_of(digits, "0123456789")) {
+        int64_t integer;
+        if (lx_parse_i64(text, &integer) == 0)
+            *ret_value = json_integer((json_int_t)integer);
+    } else if (is_float(text)) {
+        double real = strtod(text, NULL);
+        if (isfinite(real))
+            *ret_value = json_real(real);
+    } else
+        return one_of(digits, not_json);
+    return true;
+}
+
+/* NULL for a number that JSON does not hold, and for text that is no UTF-8. */
 static json_t *plain_scalar(const char *text)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
@@ -84,8 +112,8 @@ static json_t *plain_scalar(const char *text)
         return json_true();
     if (one_of(text, falses))
         return json_false();
-    json_t *number = number_of(text);
-    return number ? number : json_string(text);
+    json_t *number = NULL;
+    return number_of(text, &number) ? number : json_string(text);
 }
 
 static json_t *read_scalar(struct reader *reader, const yaml_node_t *node)
@@ -97,7 +125,7 @@ static json_t *read_scalar(struct reader *reader, const yaml_node_t *node)
         value = plain_scalar(text);
     else
         value = json_stringn(text, node->data.scalar.length);
-    return value ? value : fail_at(reader, node, "the text is not valid UTF-8");
+    return value ? value : fail_at(reader, node, "a number out of range, or not valid UTF-8");
 }
 
 static json_t *read_sequence(struct reader *reader, const yaml_node_t *node, unsigned depth)
@@ -123,6 +151,8 @@ static json_t *read_mapping(struct reader *reader, const yaml_node_t *node, unsi
         if (!key || key->type != YAML_SCALAR_NODE)
             return fail_at(reader, node, "a key is not a scalar");
         const char *name = (const char *)key->data.scalar.value;
+        if (strlen(name) != key->data.scalar.length)
+            return fail_at(reader, key, "a key contains a NUL character");
         if (json_object_get(object, name))
             return fail_at(reader, key, "the key stands twice");
         json_t *value =

@@ -14,18 +14,22 @@
 
 LX_DEFINE_AUTO(json, json_t *, json_decref)
 
-/* Parses one JSON value (any type). Refuses duplicate keys, trailing text and invalid UTF-8.
- * U+0000 in strings is kept (json_string_length). The caller owns *ret_value. LX_E_INVALID. */
+/* Parses one JSON value (any type). Refuses duplicate keys, trailing text, invalid UTF-8, integers
+ * beyond 64 bits and nesting beyond 2048. U+0000 in strings is kept (json_string_length), in keys
+ * it is refused. The caller owns *ret_value. LX_E_INVALID with line and column, quoting nothing of
+ * the text, which may hold secrets. */
 int lx_json_parse(const char *text, size_t len, json_t **ret_value, struct lx_err *err);
 
-/* Appends the value compactly, keys in insertion order. */
+/* Appends the value compactly, keys in insertion order. LX_E_LIMIT, or LX_E_INVALID for a value
+ * that contains itself; on failure `out` is as it was. */
 int lx_json_dump(const json_t *value, struct lx_buf *out, struct lx_err *err);
-/* The same, sorted keys and two-space indent, for people and golden files. */
+/* The same, sorted keys, two-space indent and a newline at the end, for people and golden files. */
 int lx_json_dump_pretty(const json_t *value, struct lx_buf *out, struct lx_err *err);
 /* Compact text; ends the process when memory is out; free(). For values of our own making. */
 char *lx_json_text(const json_t *value);
 
-/* Lenient access: `fallback` when absent, null or of another type. Strings are borrowed. */
+/* Lenient access: `fallback` when absent, null or of another type, which includes a string with
+ * U+0000 in it. Strings are borrowed. `object` may be NULL or no object. */
 const char *lx_json_str(const json_t *object, const char *key, const char *fallback);
 int64_t lx_json_int(const json_t *object, const char *key, int64_t fallback);
 bool lx_json_bool(const json_t *object, const char *key, bool fallback);
@@ -38,7 +42,8 @@ json_t *lx_json_path(const json_t *value, const char *path);
 /* A member whose key matches case-insensitively, as Go's decoder does (contract 1.1); borrowed. */
 json_t *lx_json_get_nocase(const json_t *object, const char *key);
 
-/* Strict access: LX_E_INVALID naming the key when absent or of another type. */
+/* Strict access: LX_E_INVALID naming the key when absent or of another type, or for a string with
+ * U+0000 in it. */
 int lx_json_need_str(const json_t *object, const char *key, const char **ret_text,
                      struct lx_err *err);
 int lx_json_need_int(const json_t *object, const char *key, int64_t *ret_value, struct lx_err *err);
