@@ -16,21 +16,21 @@
 /* ---- The job payload, V1 and V2 (contract 2.1) ---- */
 
 struct lx_job_file {
-    char *path;                 /* relative to the workspace */
-    char *content;              /* decoded bytes; NULL when the file is in a bucket */
+    char *path;    /* relative to the workspace */
+    char *content; /* decoded bytes; NULL when the file is in a bucket */
     size_t content_len;
-    char *bucket, *key;         /* both set: fetched from the files API */
+    char *bucket, *key; /* both set: fetched from the files API */
     bool has_mtime;
     struct timespec mtime;
-    int mtime_zone_minutes;     /* offset of the payload's zone (contract 5.3) */
+    int mtime_zone_minutes; /* offset of the payload's zone (contract 5.3) */
 };
 
 struct lx_job_step {
-    char *key;                  /* "step.0.pre"; may be "" */
+    char *key; /* "step.0.pre"; may be "" */
     char *image;
-    char **commands;            /* lines of one script, NULL-terminated */
+    char **commands; /* lines of one script, NULL-terminated */
     char *dir;
-    char **env;                 /* NAME=value, NULL-terminated */
+    char **env; /* NAME=value, NULL-terminated */
 };
 
 struct lx_job_secret {
@@ -38,12 +38,12 @@ struct lx_job_secret {
 };
 
 struct lx_job {
-    int version;                /* 1 or 2 */
+    int version; /* 1 or 2 */
     int64_t id;
-    char *queue;                /* as received, else the configured single queue */
-    bool queue_in_payload;      /* the id we report is then "<id>-<queue>" */
-    char *uid;                  /* "<id>" or "<id>-<queue>" (contract 1.6) */
-    char *token;                /* job token; "" on very old servers */
+    char *queue;           /* as received, else the configured single queue */
+    bool queue_in_payload; /* the id we report is then "<id>-<queue>" */
+    char *uid;             /* "<id>" or "<id>-<queue>" (contract 1.6) */
+    char *token;           /* job token; "" on very old servers */
     char *repository, *repository_dir, *commit;
     bool fetch_tags, shallow_clone;
     char **sparse_checkout;
@@ -51,10 +51,10 @@ struct lx_job {
     size_t n_files;
     struct lx_job_step *steps;
     size_t n_steps;
-    size_t n_cli_steps;         /* cliSteps are counted, not run (contract 2.1) */
+    size_t n_cli_steps; /* cliSteps are counted, not run (contract 2.1) */
     struct lx_job_secret *secrets;
     size_t n_secrets;
-    json_t *docker_auth;        /* {"auths":{}} object; NULL if absent */
+    json_t *docker_auth; /* {"auths":{}} object; NULL if absent */
 };
 
 /* Reads a payload. Refuses (LX_E_INVALID, naming the key): no id, wrong types, bad base64, env
@@ -69,26 +69,34 @@ LX_DEFINE_AUTO(job, struct lx_job *, lx_job_free)
 
 struct lx_queue_opts {
     const char *frontend_url, *password;
-    const char *const *queues;  /* NULL-terminated; one in single-queue mode */
-    bool multi;                 /* the multi-queue endpoints and bodies (contract 1.3) */
+    const char *const *queues; /* NULL-terminated; one in single-queue mode */
+    bool multi;                /* the multi-queue endpoints and bodies (contract 1.3) */
     const char *executor_name;
-    const char *version;        /* reported executor version */
+    const char *version; /* reported executor version */
     const char *git_version;
-    int64_t num_cpus;           /* dequeue's numCPUs; 0 leaves it out */
+    int64_t num_cpus;                /* dequeue's numCPUs; 0 leaves it out */
     const char *memory, *disk_space; /* "" leaves them out */
-    struct lx_metrics *metrics; /* exposed in every heartbeat; may be NULL */
+    struct lx_metrics *metrics;      /* exposed in every heartbeat; may be NULL */
 };
 
 struct lx_queue;
 struct lx_queue_call;
 
+/* A client on `loop` and `http`, which outlive it; `log` may be NULL and gets debug lines about
+ * repeated tries. Strings are copied. With opts->metrics the families of contract 10 are added to
+ * it: one client a registry. LX_E_INVALID: a bad URL, no executor name, no queue. */
 int lx_queue_new(struct lx_loop *loop, struct lx_http *http, const struct lx_queue_opts *opts,
                  struct lx_log *log, struct lx_queue **ret_queue, struct lx_err *err);
+/* Cancels what runs: no callback is called any more. Allowed in a callback. */
 void lx_queue_free(struct lx_queue *queue);
 
-/* Every call reports once, deferred, unless cancelled, and retries inside as contract 1.1 says but
- * knows idempotency: ping, heartbeat, update, mark and files are repeated; a dequeue or an add
- * whose request may have arrived is not repeated blindly (see each). err is NULL on success. */
+/* Every call reports once, deferred, unless cancelled; err is NULL on success (200 or 204 and an
+ * answer as the contract has it). Tries are repeated as contract 1.1 says (transport errors, 429,
+ * 5xx but not 501; 21 tries, growing delays with jitter, Retry-After obeyed up to 30 s), and after
+ * those every 5 s at most until `deadline_ms` (monotonic; 0: none). A dequeue or an add whose
+ * request may have arrived is not repeated (see each); a ping or heartbeat is one try of at most 10
+ * s, others of 30 s without progress. Error codes: LX_E_AUTH 401 and 403, LX_E_NOT_FOUND 404,
+ * LX_E_PEER other statuses and answers, LX_E_IO and LX_E_TIMEOUT no answer. */
 
 /* Ping: one try, no retry; the caller loops (contract 4). */
 struct lx_queue_call *lx_queue_ping(struct lx_queue *queue,
@@ -99,10 +107,9 @@ struct lx_queue_call *lx_queue_ping(struct lx_queue *queue,
  * a payload that lx_job_parse refuses is marked failed with the reason, in the background, if its
  * id can be read; the callback gets LX_E_INVALID. Without it the server would hand the job out
  * again and again. */
-struct lx_queue_call *lx_queue_dequeue(struct lx_queue *queue,
-                                       void (*cb)(void *arg, struct lx_job *job,
-                                                  const struct lx_err *err),
-                                       void *arg);
+struct lx_queue_call *
+lx_queue_dequeue(struct lx_queue *queue,
+                 void (*cb)(void *arg, struct lx_job *job, const struct lx_err *err), void *arg);
 
 /* Heartbeat for the running ids (NULL-terminated uids). `known` and `cancel` are uid lists,
  * NULL-terminated, valid in the callback; numbers in the answer come as decimal strings, and in
@@ -115,10 +122,10 @@ struct lx_queue_call *lx_queue_heartbeat(struct lx_queue *queue, const char *con
 /* Log entries (contract 1.7). `out` is the output so far, in pieces (lunexec/outsource.h). */
 struct lx_log_entry {
     const char *key;
-    const char *const *command;     /* NULL: null; already masked */
+    const char *const *command; /* NULL: null; already masked */
     struct timespec start;
     bool finished;
-    int64_t exit_code, duration_ms; /* when finished */
+    int64_t exit_code, duration_ms;  /* when finished */
     const struct lx_out_source *out; /* NULL or len 0: key left out; copied, what it reads from is
                                         borrowed until the callback */
 };
@@ -128,11 +135,10 @@ struct lx_log_entry {
  * LX_E_IO error. `deadline_ms` (monotonic) ends the retries. Add and update: LX_E_NOT_FOUND when
  * the record is no longer ours ("unknown job"), not retried. */
 #define LX_ENTRY_UNKNOWN (-1)
-struct lx_queue_call *lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,
-                                         const struct lx_log_entry *entry, uint64_t deadline_ms,
-                                         void (*cb)(void *arg, int64_t entry_id,
-                                                    const struct lx_err *err),
-                                         void *arg);
+struct lx_queue_call *
+lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,
+                   const struct lx_log_entry *entry, uint64_t deadline_ms,
+                   void (*cb)(void *arg, int64_t entry_id, const struct lx_err *err), void *arg);
 struct lx_queue_call *lx_queue_update_entry(struct lx_queue *queue, const struct lx_job *job,
                                             int64_t entry_id, const struct lx_log_entry *entry,
                                             uint64_t deadline_ms,
@@ -148,13 +154,14 @@ struct lx_queue_call *lx_queue_mark(struct lx_queue *queue, const struct lx_job 
                                     void (*cb)(void *arg, const struct lx_err *err), void *arg);
 
 /* A workspace file (contract 1.9), at most `max` bytes; `data` valid in the callback. */
-struct lx_queue_call *lx_queue_file(struct lx_queue *queue, const struct lx_job *job,
-                                    const char *bucket, const char *key, size_t max,
-                                    uint64_t deadline_ms,
-                                    void (*cb)(void *arg, const char *data, size_t len,
-                                               const struct lx_err *err),
-                                    void *arg);
+struct lx_queue_call *
+lx_queue_file(struct lx_queue *queue, const struct lx_job *job, const char *bucket, const char *key,
+              size_t max, uint64_t deadline_ms,
+              void (*cb)(void *arg, const char *data, size_t len, const struct lx_err *err),
+              void *arg);
 
+/* Stops the call; its callback is not called any more. NULL is accepted; so is the call whose
+ * callback is running, which changes nothing. A call is gone once its callback has returned. */
 void lx_queue_cancel(struct lx_queue_call *call);
 
 #endif

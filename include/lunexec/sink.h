@@ -1,6 +1,7 @@
 /*
  * The log sink of one entry: container bytes in; masked, prefixed "stdout: " a line (contract 7.3,
  * 9.3), kept once as the inside of a JSON string; spooled to an unlinked file beyond 1 MiB.
+ * Secrets are found in the bytes as the container wrote them, across lines and chunks.
  */
 #ifndef LUNEXEC_SINK_H
 #define LUNEXEC_SINK_H
@@ -13,11 +14,13 @@ struct lx_sink;
 struct lx_sink_opts {
     const struct lx_mask *mask; /* borrowed; NULL masks nothing */
     const char *spool_dir;      /* for the file beyond `memory_max`; NULL: "/tmp" */
-    size_t memory_max;          /* [1 MiB] */
-    uint64_t limit;             /* bytes of output kept, escaped [64 MiB]; beyond it the middle is
-                                   dropped and a line says how much; 0: no limit */
+    size_t memory_max;          /* beyond it the output moves to a file; 0: 1 MiB */
+    uint64_t limit;             /* escaped bytes of output kept, at least 1 KiB; 0: no limit. Beyond
+                                   it the first half is kept and of the rest the newest, a quarter
+                                   to a half of the limit; a line between them says what is missing */
 };
 
+/* An empty sink. spool_dir is copied and not looked at before it is needed. */
 int lx_sink_new(const struct lx_sink_opts *opts, struct lx_sink **ret_sink, struct lx_err *err);
 void lx_sink_free(struct lx_sink *sink);
 
@@ -34,10 +37,11 @@ int lx_sink_raw(struct lx_sink *sink, const char *text, struct lx_err *err);
 /* No more output: flushes what masking held back, completes the last line. */
 int lx_sink_close(struct lx_sink *sink, struct lx_err *err);
 
-/* Escaped bytes readable now. Grows only. */
+/* The escaped bytes that lx_sink_source would give now. It grows until the limit is reached; then
+ * it varies, as older output is dropped. */
 uint64_t lx_sink_size(const struct lx_sink *sink);
-/* A view of the first lx_sink_size bytes, for lx_queue_update_entry; valid while the sink lives.
- * A complete view: what is appended later is not part of it. */
+/* What is kept now, for lx_queue_update_entry: what is written later is not part of it, and what is
+ * dropped later stays in it. Valid until the next call of lx_sink_source or lx_sink_free. */
 struct lx_out_source lx_sink_source(struct lx_sink *sink);
 
 #endif
