@@ -93,6 +93,16 @@ static void free_const(const char *text)
     free((char *)(uintptr_t)text);
 }
 
+void lx_queue_probe_free(struct lx_queue_probe *probe)
+{
+    if (!probe)
+        return;
+    free(probe->url);
+    lx_buf_done(&probe->head);
+    lx_buf_done(&probe->tail);
+    free(probe);
+}
+
 static void call_free(struct lx_queue_call *call)
 {
     lx_list_remove(&call->link);
@@ -103,6 +113,7 @@ static void call_free(struct lx_queue_call *call)
     lx_strv_free(call->headers);
     lx_buf_done(&call->head);
     lx_buf_done(&call->tail);
+    lx_queue_probe_free(call->probe);
     lx_strv_free(call->uids);
     free(call);
 }
@@ -163,14 +174,19 @@ static char **make_headers(const struct lx_queue *queue, const struct lx_job *jo
     return headers;
 }
 
+char *lx_queue_call_url(const struct lx_queue *queue, const char *path)
+{
+    lx_auto(str) char *full = lx_strf("/.executors/%s", path);
+    return lx_url_join(queue->opts.frontend_url, full);
+}
+
 struct lx_queue_call *lx_queue_call_new(struct lx_queue *queue, enum lx_queue_op op,
                                         const char *path, const struct lx_job *job)
 {
     struct lx_queue_call *call = lx_alloc(sizeof(*call));
-    lx_auto(str) char *full = lx_strf("/.executors/%s", path);
     call->queue = queue;
     call->op = op;
-    call->url = lx_url_join(queue->opts.frontend_url, full);
+    call->url = lx_queue_call_url(queue, path);
     call->headers = make_headers(queue, job);
     call->timeout_ms = queue->tuning.call_timeout_ms;
     call->max_answer = 1024 * 1024;
@@ -287,6 +303,28 @@ static bool again(struct lx_queue_call *call, const struct lx_http_result *resul
     return true;
 }
 
+#define SWAP(a, b)                                                                                 \
+    do {                                                                                           \
+        __typeof__(a) swapped_ = (a);                                                              \
+        (a) = (b);                                                                                 \
+        (b) = swapped_;                                                                            \
+    } while (0)
+
+/* From an add whose answer was lost to the update that tells whether it was made, and back when it
+ * was not. Whether this outcome asks for that. */
+static bool turn(struct lx_queue_call *call, const struct lx_err *err, bool lost)
+{
+    struct lx_queue_probe *probe = call->probe;
+    if (!probe || !(call->probing ? err->code == LX_E_NOT_FOUND : lost))
+        return false;
+    SWAP(call->url, probe->url);
+    SWAP(call->head, probe->head);
+    SWAP(call->tail, probe->tail);
+    call->probing = !call->probing;
+    call->repeat = call->probing ? LX_REPEAT_ALWAYS : LX_REPEAT_UNSENT;
+    return true;
+}
+
 static void on_done(void *arg, const struct lx_http_result *result)
 {
     struct lx_queue_call *call = arg;
@@ -299,10 +337,12 @@ static void on_done(void *arg, const struct lx_http_result *result)
     lx_answer_error(call->op, result, &err);
     if (call->out_failed)
         (void)lx_fail(&err, LX_E_IO, "reading the kept output failed");
-    if (repeatable(call, result, &err) && again(call, result, &err))
+    bool lost =
+        !call->out_failed && (result->reach == LX_HTTP_SENT || result->reach == LX_HTTP_CUT);
+    bool turned = turn(call, &err, lost);
+    if ((turned || repeatable(call, result, &err)) && again(call, result, &err))
         return;
-    bool lost = result->reach == LX_HTTP_SENT || result->reach == LX_HTTP_CUT;
-    report(call, result, &err, lost && !call->out_failed);
+    report(call, result, &err, lost || call->probing);
 }
 
 static void try_once(void *arg)

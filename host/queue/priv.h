@@ -54,6 +54,13 @@ enum lx_queue_repeat {
     LX_REPEAT_ALWAYS,
 };
 
+/* The request that tells whether an entry exists whose add had no answer. */
+struct lx_queue_probe {
+    int64_t id;
+    char *url;
+    struct lx_buf head, tail;
+};
+
 struct lx_queue_call {
     struct lx_list link;
     struct lx_queue *queue;
@@ -63,10 +70,12 @@ struct lx_queue_call {
 
     char *url;
     char **headers;
-    struct lx_buf head, tail; /* the body, with `out` between them */
-    struct lx_out_source out; /* len 0: none */
-    uint64_t sent;            /* of the body, in this try */
-    bool out_failed;          /* the source could not be read: no use in trying again */
+    struct lx_buf head, tail;     /* the body, with `out` between them */
+    struct lx_out_source out;     /* len 0: none */
+    struct lx_queue_probe *probe; /* of an add; NULL: none */
+    bool probing;                 /* url, head and tail are the probe's, and its the add's */
+    uint64_t sent;                /* of the body, in this try */
+    bool out_failed;              /* the source could not be read: no use in trying again */
     uint64_t timeout_ms, idle_timeout_ms;
     size_t max_answer;
 
@@ -104,6 +113,9 @@ struct lx_queue_call *lx_queue_call_start(struct lx_queue_call *call, int rc,
                                           const struct lx_err *err);
 /* "queue/<queue>/<endpoint>", without the queue when it is NULL. free(). */
 char *lx_queue_call_queue_path(const char *queue, const char *endpoint);
+/* The whole URL of a path as above. free(). */
+char *lx_queue_call_url(const struct lx_queue *queue, const char *path);
+void lx_queue_probe_free(struct lx_queue_probe *probe);
 /* Counts the outcome. */
 void lx_queue_call_count(const struct lx_queue_call *call, bool ok);
 

@@ -50,8 +50,8 @@ static void finish_add(struct lx_queue_call *call, const struct lx_http_result *
                        const struct lx_err *err, bool lost)
 {
     struct lx_err bad;
-    int64_t id = 0;
-    if (!err && read_entry_id(result, &id, &bad) < 0) {
+    int64_t id = call->probing ? call->probe->id : 0;
+    if (!err && !call->probing && read_entry_id(result, &id, &bad) < 0) {
         (void)lx_wrap(&bad, "adding a log entry");
         err = &bad;
     }
@@ -59,10 +59,28 @@ static void finish_add(struct lx_queue_call *call, const struct lx_http_result *
         bad = *err;
         bad.code = LX_E_IO;
         err = &bad;
-        id = LX_ENTRY_UNKNOWN;
     }
+    if (err)
+        id = lost ? LX_ENTRY_UNKNOWN : 0;
     lx_queue_call_count(call, !err);
     call->cb.add(call->arg, id, err);
+}
+
+/* NULL when it cannot be made; then a lost answer stays lost. */
+static struct lx_queue_probe *make_probe(const struct lx_queue *queue, const struct lx_job *job,
+                                         const struct lx_log_entry *entry)
+{
+    lx_auto(str) char *path = lx_queue_call_queue_path(job->queue, "updateExecutionLogEntry");
+    struct lx_queue_probe *probe = lx_alloc(sizeof(*probe));
+    probe->id = entry->expect_id;
+    probe->url = lx_queue_call_url(queue, path);
+    lx_buf_init(&probe->head, LX_QUEUE_BODY_MAX);
+    lx_buf_init(&probe->tail, 1024);
+    if (lx_body_entry(&queue->opts, job->id, probe->id, entry, &probe->head, &probe->tail, NULL) ==
+        0)
+        return probe;
+    lx_queue_probe_free(probe);
+    return NULL;
 }
 
 struct lx_queue_call *
@@ -75,6 +93,8 @@ lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,
     call->repeat = LX_REPEAT_UNSENT;
     call->finish = finish_add;
     call->cb.add = cb;
+    if (entry->expect_id > 0)
+        call->probe = make_probe(queue, job, entry);
     return start_entry(call, job, 0, entry);
 }
 

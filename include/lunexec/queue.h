@@ -125,15 +125,18 @@ struct lx_log_entry {
     const char *const *command; /* NULL: null; already masked */
     struct timespec start;
     bool finished;
-    int64_t exit_code, duration_ms;  /* when finished */
+    int64_t exit_code, duration_ms; /* when finished */
+    int64_t expect_id;              /* for an add: the id it will get, the last one's + 1 (the first
+                                       of a job is 1); 0: not known */
     const struct lx_out_source *out; /* NULL or len 0: key left out; copied, what it reads from is
                                         borrowed until the callback */
 };
 
-/* Add: retried while the request cannot have arrived, or on 429/5xx answers. When an answer was
- * lost the entry may exist, so it is not added again: entry_id is then LX_ENTRY_UNKNOWN beside an
- * LX_E_IO error. `deadline_ms` (monotonic) ends the retries. Add and update: LX_E_NOT_FOUND when
- * the record is no longer ours ("unknown job"), not retried. */
+/* Add: never made twice. It is repeated while the request cannot have arrived, or on 429 and 5xx
+ * answers. When the answer was lost, the entry may exist: an update of entry->expect_id with the
+ * same content tells, and if it does not exist the add is repeated. Without expect_id, or when that
+ * cannot be found out by `deadline_ms` either, entry_id is LX_ENTRY_UNKNOWN beside the error. Add
+ * and update: LX_E_NOT_FOUND when the record is no longer ours ("unknown job"), not repeated. */
 #define LX_ENTRY_UNKNOWN (-1)
 struct lx_queue_call *
 lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,

@@ -141,6 +141,58 @@ static void lost_answer_to_an_add(void **state)
     assert_int_equal(outcome.entry_id, 0);
 }
 
+/* With the id that the entry must have got, what became of it is found out. */
+static void lost_add_is_looked_for(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct lx_log_entry third = {.key = "k", .expect_id = 3};
+    struct outcome outcome = {0};
+    /* It was made. */
+    SCRIPT(fixture, {DROP, NULL, NULL}, {503, "", NULL}, {204, NULL, NULL});
+    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+    await(fixture, &outcome);
+    assert_false(outcome.failed);
+    assert_int_equal(outcome.entry_id, 3);
+    assert_int_equal(fixture->n_requests, 3);
+    assert_true(lx_ends_with(fixture->requests[0].path, "/addExecutionLogEntry"));
+    for (size_t i = 1; i < 3; i++) {
+        assert_true(lx_ends_with(fixture->requests[i].path, "/updateExecutionLogEntry"));
+        assert_string_equal(fixture->requests[i].body,
+                            "{\"executorName\":\"ex-1\",\"jobId\":42,\"entryId\":3,\"key\":\"k\","
+                            "\"command\":null,\"startTime\":\"1970-01-01T00:00:00Z\"}");
+    }
+
+    /* It was not: the add is repeated, and its answer counts. */
+    outcome_done(&outcome);
+    SCRIPT(fixture, {DROP, NULL, NULL}, {500, "{\"error\":\"unknown job\"}", NULL}, {500, "", NULL},
+           {200, "4", NULL});
+    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+    await(fixture, &outcome);
+    assert_false(outcome.failed);
+    assert_int_equal(outcome.entry_id, 4);
+    assert_int_equal(fixture->n_requests, 4);
+    assert_string_equal(fixture->requests[0].body, fixture->requests[2].body);
+    assert_string_equal(fixture->requests[0].path, fixture->requests[3].path);
+
+    /* The record is no longer ours. */
+    outcome_done(&outcome);
+    SCRIPT(fixture, {DROP, NULL, NULL}, {500, "{\"error\":\"unknown job\"}", NULL});
+    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+    await(fixture, &outcome);
+    assert_int_equal(outcome.err.code, LX_E_NOT_FOUND);
+    assert_int_equal(outcome.entry_id, 0);
+    assert_int_equal(fixture->n_requests, 3);
+
+    /* It cannot be found out. */
+    outcome_done(&outcome);
+    SCRIPT(fixture, {DROP, NULL, NULL}, {503, "", NULL});
+    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+    await(fixture, &outcome);
+    assert_int_equal(outcome.err.code, LX_E_IO);
+    assert_int_equal(outcome.entry_id, LX_ENTRY_UNKNOWN);
+    assert_int_equal(fixture->n_requests, 21);
+}
+
 static void lost_answer_to_a_dequeue(void **state)
 {
     struct fixture *fixture = *state;
@@ -362,6 +414,7 @@ int main(void)
         RETRY_TEST(errors_say_what_was_answered),
         RETRY_TEST(trouble_passes),
         RETRY_TEST(lost_answer_to_an_add),
+        RETRY_TEST(lost_add_is_looked_for),
         RETRY_TEST(lost_answer_to_a_dequeue),
         RETRY_TEST(slow_answers),
         RETRY_TEST(unreachable),
