@@ -32,13 +32,13 @@ void lx_buf_reset(struct lx_buf *buf)
 /* Makes cap at least len + more + 1. */
 static int grow(struct lx_buf *buf, size_t more, struct lx_err *err)
 {
-    size_t max = buf->max < SIZE_MAX ? buf->max : SIZE_MAX - 1;
+    size_t max = buf->max < PTRDIFF_MAX ? buf->max : PTRDIFF_MAX - 1;
     if (more > max - buf->len)
         return lx_fail(err, LX_E_LIMIT, "more than %zu bytes", max);
     size_t need = buf->len + more + 1;
     if (need <= buf->cap)
         return 0;
-    size_t cap = buf->cap > SIZE_MAX / 2 ? SIZE_MAX : buf->cap * 2;
+    size_t cap = buf->cap * 2;
     if (cap < FIRST_CAP)
         cap = FIRST_CAP;
     if (cap > max + 1)

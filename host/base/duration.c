@@ -44,7 +44,8 @@ static const struct unit *unit_at(const char **at)
 static int term(const char **at, uint64_t *ret_ns)
 {
     uint64_t whole = 0;
-    double part = 0, scale = 1;
+    uint64_t part = 0;
+    double scale = 1;
     const char *first = *at;
     for (; is_digit(**at); (*at)++) {
         if (__builtin_mul_overflow(whole, 10u, &whole) ||
@@ -55,15 +56,15 @@ static int term(const char **at, uint64_t *ret_ns)
     if (**at == '.') {
         (*at)++;
         for (; is_digit(**at); (*at)++, any = true) {
-            if (scale < 1e15) {
-                part = part * 10 + (**at - '0');
+            if (part <= INT64_MAX / 10 - 1) {
+                part = part * 10 + (uint64_t)(**at - '0');
                 scale *= 10;
             }
         }
     }
     const struct unit *unit = any ? unit_at(at) : NULL;
     if (!unit || __builtin_mul_overflow(whole, unit->ns, &whole) ||
-        __builtin_add_overflow(whole, (uint64_t)(part * ((double)unit->ns / scale)), &whole))
+        __builtin_add_overflow(whole, (uint64_t)((double)part * ((double)unit->ns / scale)), &whole))
         return -1;
     *ret_ns = whole;
     return 0;

@@ -1,5 +1,7 @@
 #include "lunexec/err.h"
 
+#include "lunexec/escape.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +14,7 @@ static void tidy(char text[LX_ERR_TEXT], size_t wanted)
         size_t lead = len;
         while (lead > 0 && ((unsigned char)text[lead - 1] & 0xC0u) == 0x80u)
             lead--;
-        if (lead > 0 && (unsigned char)text[lead - 1] >= 0xC0u)
+        if (lead > 0 && lx_utf8_sequence(text + lead - 1, len - lead + 1) == 0)
             text[lead - 1] = '\0';
     }
     for (char *p = text; *p; p++) {

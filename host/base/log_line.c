@@ -67,6 +67,14 @@ static int add_key(struct lx_buf *out, enum lx_log_format format, bool first, co
     return lx_buf_addc(out, ':', NULL);
 }
 
+/* The largest length up to `n` at which `text` is not cut within a character. */
+static size_t whole(const char *text, size_t n)
+{
+    while (n > 0 && ((unsigned char)text[n] & 0xC0u) == 0x80u)
+        n--;
+    return n;
+}
+
 /* The text, cut by halves until it fits. */
 static int add_text(struct lx_buf *out, enum lx_log_format format, const char *text)
 {
@@ -76,9 +84,7 @@ static int add_text(struct lx_buf *out, enum lx_log_format format, const char *t
         return 0;
     for (size_t n = len < VALUE_MAX ? len : VALUE_MAX;; n /= 2) {
         size_t before = out->len;
-        while (n > 0 && n < len && ((unsigned char)text[n] & 0xC0u) == 0x80u)
-            n--;
-        if (add_quoted(out, text, n) == 0)
+        if (add_quoted(out, text, whole(text, n)) == 0)
             return 0;
         out->len = before;
         if (n == 0)
@@ -108,7 +114,7 @@ static void add_head(struct lx_buf *out, const char *when, enum lx_level level, 
     size_t len = strlen(msg);
     size_t before = out->len;
     for (size_t n = len < VALUE_MAX ? len : VALUE_MAX; n > 0; n /= 2) {
-        if (lx_json_escape(out, msg, n, NULL) == 0)
+        if (lx_json_escape(out, msg, whole(msg, n), NULL) == 0)
             return;
         out->len = before;
     }
