@@ -23,25 +23,25 @@ struct lx_executor_opts {
 
     const char *executor_name;
     const char *frontend_url, *password;
-    const char *queue_name;           /* NULL in multi-queue mode */
-    const char *queue_label;          /* label value of the metrics: names joined by "_" */
-    const char *ns;                   /* EXECUTOR_KUBERNETES_NAMESPACE */
-    const char *step_image;           /* KUBERNETES_JOB_STEP_IMAGE */
-    const char *git_ca_cert;          /* KUBERNETES_GIT_CA_CERT, NULL when unset */
-    const char *volume_type;          /* "emptyDir" or "pvc" */
+    const char *queue_name;  /* NULL in multi-queue mode */
+    const char *queue_label; /* label value of the metrics: names joined by "_" */
+    const char *ns;          /* EXECUTOR_KUBERNETES_NAMESPACE */
+    const char *step_image;  /* KUBERNETES_JOB_STEP_IMAGE */
+    const char *git_ca_cert; /* KUBERNETES_GIT_CA_CERT, NULL when unset */
+    const char *volume_type; /* "emptyDir" or "pvc" */
     const char *volume_size;
-    int64_t job_deadline_s;           /* KUBERNETES_JOB_DEADLINE */
-    bool keep_jobs;                   /* KUBERNETES_KEEP_JOBS */
-    const json_t *policy_settings;    /* what the policy gets as `settings` */
+    int64_t job_deadline_s;        /* KUBERNETES_JOB_DEADLINE */
+    bool keep_jobs;                /* KUBERNETES_KEEP_JOBS */
+    const json_t *policy_settings; /* what the policy gets as `settings` */
     const char *spool_dir;
 
     int64_t poll_interval_ms;
-    int64_t max_jobs;                 /* EXECUTOR_MAXIMUM_NUM_JOBS */
-    int64_t max_runtime_ms;           /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
-    int64_t num_total_jobs;           /* 0: no limit */
-    int64_t max_active_ms;            /* 0: no limit */
+    int64_t max_jobs;       /* EXECUTOR_MAXIMUM_NUM_JOBS */
+    int64_t max_runtime_ms; /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
+    int64_t num_total_jobs; /* 0: no limit */
+    int64_t max_active_ms;  /* 0: no limit */
     int64_t log_update_interval_ms;
-    int64_t log_limit_step;           /* bytes; 0: no limit */
+    int64_t log_limit_step; /* bytes; 0: no limit */
 
     /* Nothing runs any more and nothing will be dequeued: after a drain, a stop, or a limit above.
      * Deferred, once. */
@@ -51,6 +51,7 @@ struct lx_executor_opts {
 
 struct lx_executor;
 
+/* Makes the executor; nothing is sent yet. `opts` is copied, what it points to is borrowed. */
 int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **ret_executor,
                     struct lx_err *err);
 /* Cancels everything without cleaning the cluster up; for the end of the process. */

@@ -11,6 +11,7 @@ struct lx_limiter {
     size_t limit, used, peak;
 };
 
+/* `limit` slots, all free. */
 void lx_limiter_init(struct lx_limiter *limiter, size_t limit);
 
 /* Takes a slot; false when all are taken. */

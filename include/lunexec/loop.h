@@ -44,7 +44,9 @@ struct lx_task {
     void *arg;
 };
 
+/* Prepares a task; it must not be posted. */
 void lx_task_init(struct lx_task *task, void (*fn)(void *arg), void *arg);
+/* Puts it at the end of the queue, unless it is in there already. */
 void lx_task_post(struct lx_loop *loop, struct lx_task *task);
 void lx_task_cancel(struct lx_task *task); /* harmless when not posted */
 

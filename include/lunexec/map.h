@@ -24,6 +24,7 @@ void *lx_map_get(const struct lx_map *map, const char *key);
 /* Removes the entry and returns its value without releasing it; NULL if absent. */
 void *lx_map_remove(struct lx_map *map, const char *key);
 
+/* How many entries there are. */
 size_t lx_map_count(const struct lx_map *map);
 
 /* Walks all entries; the callback must not add or remove entries. */

@@ -13,18 +13,18 @@ struct lx_secret {
     const char *value, *replacement;
 };
 
-/* Compiles. Values with fewer than two characters between blanks are ignored (contract 9.2: an empty
- * one would match everywhere); *ret_ignored (may be NULL) counts them. Of equal values the first
- * wins. Besides each value as it is: the same without blanks around it; its base64 (also as a part
- * of a longer encoded text), URL-encoded, JSON-escaped and shell-quoted forms of six bytes or more;
- * and each line of at least four bytes of a multi-line value. Strings are copied. LX_E_LIMIT beyond
- * 64 MiB of automaton. */
+/* Compiles. Values with fewer than two characters between blanks are ignored (contract 9.2: an
+ * empty one would match everywhere); *ret_ignored (may be NULL) counts them. Of equal values the
+ * first wins. Besides each value as it is: the same without blanks around it; its base64 (also as a
+ * part of a longer encoded text), URL-encoded, JSON-escaped and shell-quoted forms of six bytes or
+ * more; and each line of at least four bytes of a multi-line value. Strings are copied. LX_E_LIMIT
+ * beyond 64 MiB of automaton. */
 int lx_mask_new(const struct lx_secret *secrets, size_t n, struct lx_mask **ret_mask,
                 size_t *ret_ignored, struct lx_err *err);
 void lx_mask_free(struct lx_mask *mask);
 
-/* A NULL mask, here and below, changes nothing. The leftmost match counts, of those that start there
- * the longest; replacements are not searched again (contract 9.2). */
+/* A NULL mask, here and below, changes nothing. The leftmost match counts, of those that start
+ * there the longest; replacements are not searched again (contract 9.2). */
 
 /* Appends `text` masked: for commands, error messages, status texts. */
 int lx_mask_text(const struct lx_mask *mask, const char *text, size_t len, struct lx_buf *out,

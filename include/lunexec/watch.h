@@ -53,6 +53,7 @@ struct lx_watch_opts {
     unsigned min_watch_s, max_watch_s; /* server-side timeoutSeconds is random between [240, 300] */
 };
 
+/* Makes a paused watch; strings are copied. Sends nothing yet. */
 int lx_watch_new(struct lx_kube *kube, const struct lx_watch_opts *opts, struct lx_log *log,
                  struct lx_watch **ret_watch, struct lx_err *err);
 /* A watch costs one connection; it may be paused while no job runs: pausing drops connection and
