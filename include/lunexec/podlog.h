@@ -23,6 +23,7 @@ struct lx_podlog_opts {
     uint64_t give_up_ms; /* trying without any success after termination, [60000] */
 };
 
+/* Starts following; the container need not have started yet. `opts` is copied. */
 int lx_podlog_start(struct lx_kube *kube, const struct lx_podlog_opts *opts, struct lx_log *log,
                     struct lx_podlog **ret_podlog, struct lx_err *err);
 
