@@ -1,0 +1,1 @@
+lx_fuzzer(payload fuzz_payload.c LIBS lx_queue)
