@@ -40,16 +40,6 @@ def call(method, path, body=None, content_type="application/json"):
     return json.loads(text)
 
 
-def get(path):
-    """The object, or None when there is none."""
-    try:
-        return call("GET", path)
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
-
-
 COLLECTIONS = {
     "Namespace": "/api/v1/namespaces",
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
@@ -61,10 +51,6 @@ COLLECTIONS = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
 }
-
-
-def collection(kind, namespace):
-    return COLLECTIONS[kind].format(namespace)
 
 
 class Proxy:

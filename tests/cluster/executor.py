@@ -3,13 +3,11 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
 
 import api
 import jobs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-NAMESPACE = "lunexec-test"
 PASSWORD = "hunter2hunter2hunter2"
 
 
@@ -17,41 +15,37 @@ def program():
     return os.environ.get("LUNEXEC") or str(ROOT / "build/release/lunexec")
 
 
-def deploy_objects(name):
-    """The YAML documents of deploy/<name>, with this test's namespace."""
-    text = (ROOT / "deploy" / name).read_text().replace("namespace: lunexec", f"namespace: {NAMESPACE}")
-    return [part.encode() for part in text.split("\n---\n")]
+class Namespace:
+    """A namespace of its own, with the shipped account and role; `token` is that account's."""
 
+    def __init__(self, name):
+        self.name = name
+        api.call("POST", api.COLLECTIONS["Namespace"], {
+            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        for kind, file in (("ServiceAccount", "serviceaccount.yaml"), ("Role", "role.yaml"),
+                           ("RoleBinding", "rolebinding.yaml")):
+            api.call("POST", self.collection(kind), self.deploy_file(file), "application/yaml")
+        token = api.call("POST", self.collection("ServiceAccount") + "/lunexec/token", {
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": {"expirationSeconds": 7200}})
+        self.token = token["status"]["token"]
 
-def prepare_namespace():
-    """A fresh namespace with the shipped account and role; returns a token of that account."""
-    remove_namespace()
-    api.call("POST", api.COLLECTIONS["Namespace"], {
-        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    for kind, name in (("ServiceAccount", "serviceaccount.yaml"), ("Role", "role.yaml"),
-                       ("RoleBinding", "rolebinding.yaml")):
-        for document in deploy_objects(name):
-            api.call("POST", api.collection(kind, NAMESPACE), document, "application/yaml")
-    token = api.call("POST", api.collection("ServiceAccount", NAMESPACE) + "/lunexec/token", {
-        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-        "spec": {"expirationSeconds": 7200}})
-    return token["status"]["token"]
+    def collection(self, kind):
+        return api.COLLECTIONS[kind].format(self.name)
 
+    def deploy_file(self, file):
+        """The text of deploy/<file>, for this namespace."""
+        text = (ROOT / "deploy" / file).read_bytes()
+        return text.replace(b"namespace: lunexec\n", f"namespace: {self.name}\n".encode())
 
-def remove_namespace():
-    path = f"{api.COLLECTIONS['Namespace']}/{NAMESPACE}"
-    if api.get(path) is None:
-        return
-    try:
-        api.call("DELETE", path)
-    except api.ApiError as error:
-        if error.status != 409:  # being deleted already
-            raise
-    deadline = time.monotonic() + 90
-    while api.get(path) is not None:
-        if time.monotonic() > deadline:
-            raise AssertionError(f"namespace {NAMESPACE} does not go away")
-        time.sleep(0.2)
+    def leftovers(self):
+        """What jobs have created and nobody has removed."""
+        return [f"{kind} {item['metadata']['name']}" for kind in ("Job", "Pod", "Secret")
+                for item in api.call("GET", self.collection(kind))["items"]]
+
+    def remove(self):
+        """Kubernetes goes on with it on its own."""
+        api.call("DELETE", f"{api.COLLECTIONS['Namespace']}/{self.name}")
 
 
 def write_kubeconfig(path, server, authority, token):
@@ -76,20 +70,20 @@ current-context: test
 
 
 class Executor:
-    def __init__(self, directory, frontend_url, token, proxy=None, **settings):
+    def __init__(self, directory, frontend_url, namespace, proxy=None, **settings):
         self.directory = pathlib.Path(directory)
         kubeconfig = self.directory / "kubeconfig"
         if proxy:
-            write_kubeconfig(kubeconfig, proxy.url, proxy.authority, token)
+            write_kubeconfig(kubeconfig, proxy.url, proxy.authority, namespace.token)
         else:
             authority = pathlib.Path(os.environ["KUBECONFIG"]).parent / "pki/apiserver.crt"
-            write_kubeconfig(kubeconfig, f"https://{api.HOST}", authority, token)
+            write_kubeconfig(kubeconfig, f"https://{api.HOST}", authority, namespace.token)
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.directory), "TMPDIR": str(self.directory),
             "EXECUTOR_FRONTEND_URL": frontend_url, "EXECUTOR_FRONTEND_PASSWORD": PASSWORD,
             "EXECUTOR_QUEUE_NAME": "batches", "EXECUTOR_MAXIMUM_NUM_JOBS": "2",
             "EXECUTOR_KUBERNETES_CONFIG_PATH": str(kubeconfig),
-            "EXECUTOR_KUBERNETES_NAMESPACE": NAMESPACE,
+            "EXECUTOR_KUBERNETES_NAMESPACE": namespace.name,
             "EXECUTOR_KUBERNETES_RESOURCE_REQUEST_MEMORY": "64Mi",
             "EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY": "512Mi",
             "KUBERNETES_JOB_STEP_IMAGE": jobs.HELPER, "KUBERNETES_IMAGE_PULL_POLICY": "Never",

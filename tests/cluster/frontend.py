@@ -11,6 +11,7 @@ import re
 import secrets
 import socketserver
 import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +35,10 @@ class Server(ThreadingHTTPServer):
     def server_bind(self):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client may go away at any time
+            super().handle_error(request, client_address)
 
     def start(self):
         threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()

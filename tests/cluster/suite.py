@@ -2,8 +2,10 @@
 
 suite.py [NAME...]: all tests, or those whose names contain one of these words.
 """
+import concurrent.futures
 import contextlib
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -12,7 +14,7 @@ import traceback
 
 import api
 import jobs
-from executor import NAMESPACE, PASSWORD, Executor, deploy_objects, prepare_namespace, remove_namespace
+from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
 
 TESTS = []
@@ -24,25 +26,28 @@ def test(function):
 
 
 class Scene:
-    """A frontend, an executor that polls it, and a counter of job ids."""
+    """A namespace, a frontend, executors that poll it, and what is to be told of them."""
 
-    token = commit = git_root = None  # set by main
-    last_id = 100
+    commit = git_root = None  # set by main
 
-    def __init__(self, directory):
+    def __init__(self, name, directory):
         self.directory = directory
         self.frontend = Frontend(api.HOST, PASSWORD, Scene.git_root)
-        self.executors = []
+        self.namespace = Namespace(f"lunexec-{os.getpid()}-{name.replace('_', '-')}")
+        self.executors, self.notes = [], []
+
+    def note(self, text):
+        self.notes.append(f"#   {text}")
 
     def executor(self, **settings):
-        executor = Executor(self.directory, self.frontend.url, Scene.token, **settings)
+        executor = Executor(self.directory, self.frontend.url, self.namespace, **settings)
         self.executors.append(executor)
         executor.start()
         return executor
 
     def offer(self, *runs, **options):
-        Scene.last_id += 1
-        payload = jobs.batch_job(Scene.last_id, Scene.commit, runs, **options)
+        job_id = 101 + len(self.frontend.jobs)
+        payload = jobs.batch_job(job_id, Scene.commit, runs, **options)
         return self.frontend.offer(payload, jobs.WORKSPACE_FILES)
 
     def wait_marked(self, job, seconds=90):
@@ -65,10 +70,10 @@ class Scene:
     def check_clean(self, seconds=40):
         """Nothing of any job is left in the namespace, and nobody misbehaved."""
         deadline = time.monotonic() + seconds
-        left = leftovers()
+        left = self.namespace.leftovers()
         while left and time.monotonic() < deadline:
             time.sleep(0.2)
-            left = leftovers()
+            left = self.namespace.leftovers()
         equal(left, [], f"left after {seconds} s")
         equal(self.frontend.problems, [], "what the frontend objected to")
 
@@ -76,28 +81,21 @@ class Scene:
         for executor in self.executors:
             executor.stop()
         self.frontend.server.stop()
+        self.namespace.remove()
 
-    def show(self):
-        """What helps to understand a failure."""
+    def describe(self):
+        """Notes what helps to understand a failure."""
         for problem in self.frontend.problems:
-            print(f"#   frontend: {problem}")
+            self.note(f"frontend: {problem}")
         for job in self.frontend.jobs.values():
-            print(f"#   job {job.id}: {job.state} {job.message or ''}")
+            self.note(f"job {job.id}: {job.state} {job.message or ''}")
             for entry in job.entries:
-                print(f"#     {entry.key}: exit {entry.exit_code}, {len(entry.out)} bytes")
+                self.note(f"  {entry.key}: exit {entry.exit_code}, {len(entry.out)} bytes")
                 for line in entry.lines()[-4:]:
-                    print(f"#       {line[:200]}")
+                    self.note(f"    {line[:200]}")
         for executor in self.executors[-1:]:
             for line in executor.log.read_text(errors="replace").splitlines()[-25:]:
-                print(f"#   executor: {line[:300]}")
-
-
-def leftovers():
-    names = []
-    for kind in ("Job", "Pod", "Secret"):
-        names += [f"{kind} {item['metadata']['name']}"
-                  for item in api.call("GET", api.collection(kind, NAMESPACE))["items"]]
-    return names
+                self.note(f"executor: {line[:300]}")
 
 
 def equal(found, expected, what):
@@ -161,7 +159,7 @@ def live_log(scene):
         arrived, out = next((a, o) for a, o in history if f"stdout: tick {i} " in o)
         printed = float(out.split(f"stdout: tick {i} ")[1].split()[0])
         lag.append(arrived - printed)
-    print(f"#   lag of 20 lines: at most {max(lag):.2f} s, {len(history)} updates")
+    scene.note(f"lag of 20 lines: at most {max(lag):.2f} s, {len(history)} updates")
     holds(max(lag) <= 3, f"a line was {max(lag):.2f} s late")
     scene.check_clean()
 
@@ -188,7 +186,7 @@ def cancelled(scene):
     asked = time.monotonic()
     scene.frontend.cancel(job)
     scene.wait_marked(job, 20)
-    print(f"#   marked {time.monotonic() - asked:.1f} s after the wish")
+    scene.note(f"marked {time.monotonic() - asked:.1f} s after the wish")
     equal(job.state, "failed", f"state ({job.message})")
     keys = [e.key for e in job.entries]
     equal(keys[-2:], ["teardown.kubernetes.job", "teardown.fs"], "last entries")
@@ -267,7 +265,7 @@ def idle_cost(scene):
     time.sleep(10)  # the time over which it is measured
     woken, called = sum(map(switches, pids)) - before, len(scene.frontend.calls) - calls
     memory = sum(status_number(pid, "VmRSS") for pid in pids)
-    print(f"#   {memory / 1024:.1f} MiB in {len(pids)} processes; {woken} wake-ups for {called} requests")
+    scene.note(f"{memory / 1024:.1f} MiB in {len(pids)} processes; {woken} wake-ups for {called} requests")
     if not executor.instrumented():
         holds(memory <= 16 * 1024, f"{memory} KiB")
     holds(woken <= 8 * called, f"{woken} wake-ups for {called} requests")
@@ -280,7 +278,8 @@ def status_number(pid, name):
 
 
 def switches(pid):
-    return status_number(pid, "voluntary_ctxt_switches")
+    return sum(status_number(f"{pid}/task/{thread}", "voluntary_ctxt_switches")
+               for thread in os.listdir(f"/proc/{pid}/task"))
 
 
 @test
@@ -321,51 +320,43 @@ def killed_and_offered_again(scene):
 @test
 def deploy_files(scene):
     """The manifests in deploy/ pass strict validation."""
-    for kind, name in (("Deployment", "deployment.yaml"), ("Role", "role.yaml"),
+    for kind, file in (("Deployment", "deployment.yaml"), ("Role", "role.yaml"),
                        ("RoleBinding", "rolebinding.yaml"), ("ServiceAccount", "serviceaccount.yaml")):
-        for document in deploy_objects(name):
-            document = document.replace(b"name: lunexec\n", b"name: lunexec-strict\n", 1)
-            api.call("POST", api.collection(kind, NAMESPACE) + "?dryRun=All&fieldValidation=Strict",
-                     document, "application/yaml")
+        text = scene.namespace.deploy_file(file).replace(b"name: lunexec\n", b"name: strict\n", 1)
+        api.call("POST", scene.namespace.collection(kind) + "?dryRun=All&fieldValidation=Strict",
+                 text, "application/yaml")
 
 
 def run_one(function):
     """Runs a test in a scene of its own; True when it passed."""
-    started = time.monotonic()
+    started, passed, scene = time.monotonic(), False, None
     with tempfile.TemporaryDirectory(prefix="lunexec-test-") as directory:
-        scene = Scene(directory)
         try:
+            scene = Scene(function.__name__, directory)
             function(scene)
             passed = True
-        except Exception:  # a test may fail in any way; the next one has its turn
-            passed = False
-            print("# " + traceback.format_exc().strip().replace("\n", "\n# "))
-            scene.show()
+            lines = scene.notes
+        except Exception:  # a test may fail in any way; the others have their turn
+            lines = ["# " + line for line in traceback.format_exc().splitlines()]
+            if scene:
+                scene.describe()
+                lines += scene.notes
         finally:
-            scene.close()
-    print(f"{'ok' if passed else 'not ok'} - {function.__name__} ({time.monotonic() - started:.1f} s)",
+            if scene:
+                scene.close()
+    word = "ok" if passed else "not ok"
+    print("\n".join([*lines, f"{word} - {function.__name__} ({time.monotonic() - started:.1f} s)"]),
           flush=True)
-    if not passed:
-        clear_namespace()
     return passed
-
-
-def clear_namespace():
-    """So that what one test left does not fail the next."""
-    for kind in ("Job", "Pod", "Secret"):
-        api.call("DELETE", api.collection(kind, NAMESPACE) + "?propagationPolicy=Background&gracePeriodSeconds=0")
-    deadline = time.monotonic() + 45
-    while leftovers() and time.monotonic() < deadline:
-        time.sleep(0.2)
 
 
 def main(words):
     chosen = [t for t in TESTS if not words or any(word in t.__name__ for word in words)]
     with tempfile.TemporaryDirectory(prefix="lunexec-git-") as git_root:
         Scene.git_root, Scene.commit = git_root, jobs.make_repository(git_root)
-        Scene.token = prepare_namespace()
-        results = [run_one(function) for function in chosen]
-        remove_namespace()
+        # Most of a test's time is spent waiting for the kubelet.
+        with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
+            results = list(pool.map(run_one, chosen))
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
     return 0 if results and all(results) else 1
 
