@@ -8,7 +8,7 @@
 /* A copy, cut between UTF-8 characters. */
 static char *copy(const char *text)
 {
-    size_t len = strnlen(text, TEXT_MAX_LEN + 1);
+    size_t len = strlen(text);
     if (len > TEXT_MAX_LEN) {
         len = TEXT_MAX_LEN;
         while (len && ((unsigned char)text[len] & 0xc0) == 0x80)

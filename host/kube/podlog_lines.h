@@ -60,6 +60,8 @@ struct lx_loglines {
     uint64_t left;     /* SKIP: lines to leave out; bytes to leave out of the cut line: */
     uint64_t left_len;
     int64_t ns;        /* the current line's timestamp */
+    int64_t since_ns;  /* asked for from here on; a server may send more */
+    bool old;          /* the current line is from before that */
     char head[LX_LOGLINES_HEAD];
     size_t head_len;
     bool tail;         /* what follows the last line left out, up to a timestamp, is left out */
@@ -102,5 +104,6 @@ void lx_loglines_finish(struct lx_loglines *lines, bool clean);
 void lx_loglines_on_stamp(struct lx_loglines *lines, int64_t ns);
 void lx_loglines_on_body(struct lx_loglines *lines, const char *data, size_t len); /* LF only last */
 void lx_loglines_on_end(struct lx_loglines *lines); /* that LF has come */
+void lx_loglines_flush(struct lx_loglines *lines);  /* emits what was collected */
 
 #endif

@@ -91,7 +91,7 @@ static size_t take_body(struct lx_loglines *lines, const char *data, size_t len)
     return used;
 }
 
-static void flush(struct lx_loglines *lines)
+void lx_loglines_flush(struct lx_loglines *lines)
 {
     if (lines->out.len)
         lines->emit(lines->arg, lx_buf_str(&lines->out), lines->out.len);
@@ -105,5 +105,5 @@ void lx_loglines_feed(struct lx_loglines *lines, const char *data, size_t len)
         data += used;
         len -= used;
     }
-    flush(lines);
+    lx_loglines_flush(lines);
 }

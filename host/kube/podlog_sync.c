@@ -62,18 +62,18 @@ static uint64_t expected(const struct lx_loglines *lines, int64_t since,
                          struct lx_logline_id *ret_first)
 {
     const struct lx_logline_second *late = &lines->seconds[0], *early = &lines->seconds[1];
-    uint64_t n = late->count;
     if (lines->whole) {
         *ret_first = lines->first;
         return lines->total;
     }
     *ret_first = late->first;
-    if (early->count && early->second >= since) {
-        if (early->at < late->at)
-            *ret_first = early->first;
-        n += early->count;
-    }
-    return n;
+    if (!late->count || late->second < since)
+        return 0;
+    if (!early->count || early->second < since)
+        return late->count;
+    if (early->at < late->at)
+        *ret_first = early->first;
+    return early->count + late->count;
 }
 
 static bool too_old(const struct lx_loglines *lines, int64_t second)
@@ -101,8 +101,11 @@ bool lx_loglines_start(struct lx_loglines *lines, char out[LX_RFC3339_SIZE])
         lines->mode = LX_LOGLINES_LIVE;
     else
         lines->mode = lines->left ? LX_LOGLINES_FIND : LX_LOGLINES_OPEN;
+    lines->old = false;
+    lines->since_ns = 0;
     if (nothing || lines->whole)
         return false;
+    lines->since_ns = since * NS;
     lx_rfc3339((struct timespec){.tv_sec = (time_t)since}, out);
     return true;
 }
@@ -275,6 +278,9 @@ void lx_loglines_on_stamp(struct lx_loglines *lines, int64_t ns)
     lines->stamped = true;
     lines->tail = false;
     lines->ns = ns;
+    lines->old = ns < lines->since_ns;
+    if (lines->old)
+        return;
     switch (lines->mode) {
     case LX_LOGLINES_LIVE:
         live_line(lines, ns);
@@ -304,6 +310,8 @@ void lx_loglines_on_body(struct lx_loglines *lines, const char *data, size_t len
         (void)lx_buf_add(&lines->refusal, data, len < room ? len : room, NULL);
         return;
     }
+    if (lines->old)
+        return;
     if (lines->mode == LX_LOGLINES_FIND)
         find_body(lines, data, len);
     else if (lines->mode == LX_LOGLINES_LIVE && lines->open)
@@ -314,6 +322,8 @@ void lx_loglines_on_body(struct lx_loglines *lines, const char *data, size_t len
 
 void lx_loglines_on_end(struct lx_loglines *lines)
 {
+    if (lines->old)
+        return;
     if (lines->mode == LX_LOGLINES_LIVE && lines->open)
         line_delivered(lines);
     if (lines->mode != LX_LOGLINES_SKIP || --lines->left > 0)
@@ -330,16 +340,17 @@ const char *lx_loglines_refusal(const struct lx_loglines *lines)
 void lx_loglines_finish(struct lx_loglines *lines, bool clean)
 {
     char from[LX_RFC3339_SIZE];
-    if (lines->mode == LX_LOGLINES_LIVE || (clean && !lines->open))
-        return;
-    if (lines->open && lines->open_len)
-        deliver(lines, "\n", 1);
-    stamp_text(lines->max_ns, from);
-    lx_auto(str) char *text = lx_strf("[lunexec: log lines after %s may be missing: rotated away by "
-                                      "the kubelet]\n",
-                                      from);
-    deliver(lines, text, strlen(text));
-    lines->gaps++;
-    lines->emit(lines->arg, lx_buf_str(&lines->out), lines->out.len);
-    lx_buf_done(&lines->out);
+    if (lines->mode == LX_LOGLINES_FIND && lines->head_len && !lines->skipped)
+        decide(lines); /* a short line that ends with the log */
+    if (lines->mode != LX_LOGLINES_LIVE && !(clean && !lines->open)) {
+        if (lines->open && lines->open_len)
+            deliver(lines, "\n", 1);
+        stamp_text(lines->max_ns, from);
+        lx_auto(str) char *text = lx_strf("[lunexec: log lines after %s may be missing: rotated "
+                                          "away by the kubelet]\n",
+                                          from);
+        deliver(lines, text, strlen(text));
+        lines->gaps++;
+    }
+    lx_loglines_flush(lines);
 }

@@ -304,6 +304,49 @@ static void test_end_not_confirmed(void **state)
     taker_done(&taker);
 }
 
+/* A container's last bytes without a line end, seconds after the line before. */
+static void test_no_line_end(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"$ ", LONG};
+    for (size_t i = 0; i < 2; i++) {
+        const struct record records[] = {
+            {"2026-11-23T10:00:01.1Z", "one", false},
+            {"2026-11-23T10:00:01.2Z", "two", false},
+            {"2026-11-23T10:00:09.9Z", ends[i], true},
+        };
+        lx_auto(str) char *text = answer(records, 3, NULL);
+        lx_auto(str) char *want = plain(records, 3);
+        for (size_t cut = 0; cut <= strlen(text); cut++) {
+            struct taker taker;
+            taker_init(&taker);
+            feed(&taker, records, 3, cut, 9);
+            feed(&taker, records, 3, SIZE_MAX, 9);
+            feed(&taker, records, 3, SIZE_MAX, 9);
+            lx_loglines_finish(&taker.lines, false);
+            assert_string_equal(lx_buf_str(&taker.got), want);
+            taker_done(&taker);
+        }
+    }
+}
+
+/* After a rotation the new file holds nothing but a few bytes. */
+static void test_rotated_short_end(void **state)
+{
+    (void)state;
+    static const struct record end = {"2026-11-23T10:00:05.1Z", "$ ", true};
+    struct taker taker;
+    taker_init(&taker);
+    feed(&taker, sample, 1, SIZE_MAX, 64);
+    feed(&taker, &end, 1, SIZE_MAX, 64);
+    lx_loglines_finish(&taker.lines, false);
+    assert_string_equal(
+        lx_buf_str(&taker.got),
+        "first\n[lunexec: log lines between 2026-11-23T10:00:00.000000001Z and "
+        "2026-11-23T10:00:05.1Z are missing: rotated away by the kubelet]\n$ ");
+    taker_done(&taker);
+}
+
 static void test_refusal(void **state)
 {
     (void)state;
@@ -357,6 +400,8 @@ int main(void)
         cmocka_unit_test(test_rotated_flood),
         cmocka_unit_test(test_open_line_rotated_away),
         cmocka_unit_test(test_end_not_confirmed),
+        cmocka_unit_test(test_no_line_end),
+        cmocka_unit_test(test_rotated_short_end),
         cmocka_unit_test(test_refusal),
         cmocka_unit_test(test_endless_line),
     };
