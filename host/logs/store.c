@@ -116,13 +116,14 @@ static int part_append(struct part *part, const struct lx_piece *piece, struct l
     return 0;
 }
 
-/* Stands between head and tail, as text inside a JSON string, on a line of its own. */
-static char *make_notice(const struct lx_store *store)
+/* Stands between head and tail, as text inside a JSON string, on a line of its own. `before_line`:
+ * what follows is the start of a line. */
+static char *make_notice(const struct lx_store *store, bool before_line)
 {
     return lx_strf("%sstdout: [%" PRIu64 " bytes (%" PRIu64 " lines) of output are left out here: "
                    "the log limit is %" PRIu64 " bytes]\\n%s",
                    store->head_ends_line ? "" : "\\n", store->dropped_bytes, store->dropped_lines,
-                   store->limit, store->older->starts_line ? "" : "stdout: ");
+                   store->limit, before_line ? "" : "stdout: ");
 }
 
 /* The newer part of the tail becomes the older, which is left out from now on. */
@@ -135,11 +136,12 @@ static void rotate(struct lx_store *store, bool starts_line)
                  starts_line);
     if (!gone)
         return;
+    lx_assert(store->older);
     store->dropped_bytes += gone->bytes;
     store->dropped_lines += gone->lines;
     part_unref(gone);
     free(store->notice);
-    store->notice = make_notice(store);
+    store->notice = make_notice(store, store->older->starts_line);
 }
 
 static int tail_append(struct lx_store *store, const struct lx_piece *piece, struct lx_err *err)

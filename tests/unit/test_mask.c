@@ -247,7 +247,7 @@ static void check_random(struct lx_rand *rand, const char *alphabet, size_t max_
 {
     static const char *const replacements[MAX_SECRETS] = {"1", "",    "<3>", "4",
                                                           "5", "six", "7",   "8"};
-    char values[MAX_SECRETS][64], text[MAX_TEXT];
+    char values[MAX_SECRETS][64], text[MAX_TEXT] = {0};
     struct lx_secret secrets[MAX_SECRETS];
     size_t n = 1 + (size_t)lx_rand_below(rand, MAX_SECRETS), ignored = 0;
     for (size_t i = 0; i < n; i++) {
