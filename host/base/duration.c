@@ -64,7 +64,8 @@ static int term(const char **at, uint64_t *ret_ns)
     }
     const struct unit *unit = any ? unit_at(at) : NULL;
     if (!unit || __builtin_mul_overflow(whole, unit->ns, &whole) ||
-        __builtin_add_overflow(whole, (uint64_t)((double)part * ((double)unit->ns / scale)), &whole))
+        __builtin_add_overflow(whole, (uint64_t)((double)part * ((double)unit->ns / scale)),
+                               &whole))
         return -1;
     *ret_ns = whole;
     return 0;

@@ -7,10 +7,9 @@
 /* What a byte means to the escaper: 0 goes through, a letter is the short escape, U the long one,
  * M a byte from 0x80 up. */
 static const unsigned char class[256] = {
-    [0x00 ... 0x07] = 'U', ['\b'] = 'b',          ['\t'] = 't',
-    ['\n'] = 'n',          [0x0b] = 'U',          ['\f'] = 'f',
-    ['\r'] = 'r',          [0x0e ... 0x1f] = 'U', ['"'] = '"',
-    ['\\'] = '\\',         [0x80 ... 0xff] = 'M',
+    [0x00 ... 0x07] = 'U', ['\b'] = 'b',  ['\t'] = 't',          ['\n'] = 'n',
+    [0x0b] = 'U',          ['\f'] = 'f',  ['\r'] = 'r',          [0x0e ... 0x1f] = 'U',
+    ['"'] = '"',           ['\\'] = '\\', [0x80 ... 0xff] = 'M',
 };
 
 #define EVERY(byte) (UINT64_C(0x0101010101010101) * (byte))

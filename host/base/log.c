@@ -65,8 +65,8 @@ int lx_level_parse(const char *text, enum lx_level *ret_level)
         const char *name;
         enum lx_level level;
     } names[] = {
-        {"dbug", LX_LOG_DEBUG},  {"debug", LX_LOG_DEBUG}, {"info", LX_LOG_INFO},
-        {"warn", LX_LOG_WARN},   {"error", LX_LOG_ERROR}, {"eror", LX_LOG_ERROR},
+        {"dbug", LX_LOG_DEBUG}, {"debug", LX_LOG_DEBUG}, {"info", LX_LOG_INFO},
+        {"warn", LX_LOG_WARN},  {"error", LX_LOG_ERROR}, {"eror", LX_LOG_ERROR},
         {"crit", LX_LOG_ERROR},
     };
     for (size_t i = 0; text && i < sizeof(names) / sizeof(names[0]); i++) {

@@ -95,7 +95,7 @@ void lx_map_free(struct lx_map *map)
 {
     if (!map)
         return;
-    lx_list_each(it, &map->order) {
+    lx_list_each (it, &map->order) {
         struct entry *entry = lx_container_of(it, struct entry, order);
         if (map->release)
             map->release(entry->value);
@@ -119,7 +119,7 @@ static void rehash(struct lx_map *map)
     free(map->buckets);
     map->mask = map->mask * 2 + 1;
     map->buckets = lx_alloc_array(map->mask + 1, sizeof(struct entry *));
-    lx_list_each(it, &map->order) {
+    lx_list_each (it, &map->order) {
         struct entry *entry = lx_container_of(it, struct entry, order);
         entry->next = map->buckets[entry->hash & map->mask];
         map->buckets[entry->hash & map->mask] = entry;
@@ -178,10 +178,10 @@ size_t lx_map_count(const struct lx_map *map)
     return map->count;
 }
 
-void lx_map_each(const struct lx_map *map, void (*fn)(const char *key, void *value, void *arg),
-                 void *arg)
+void lx_map_each (const struct lx_map *map, void (*fn)(const char *key, void *value, void *arg),
+                  void *arg)
 {
-    lx_list_each(it, &map->order) {
+    lx_list_each (it, &map->order) {
         struct entry *entry = lx_container_of(it, struct entry, order);
         fn(entry->key, entry->value, arg);
     }

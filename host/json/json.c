@@ -8,8 +8,8 @@
 int lx_json_parse(const char *text, size_t len, json_t **ret_value, struct lx_err *err)
 {
     json_error_t error;
-    json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
-                               &error);
+    json_t *value =
+        json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (!value) {
         /* jansson quotes the text it stopped at, which may be a secret. */
         const char *quote = strstr(error.text, " near '");
@@ -146,8 +146,7 @@ json_t *lx_json_get_nocase(const json_t *object, const char *key)
         json_t *out;
     } object_ = {.in = object};
     const char *name;
-    json_object_foreach(object_.out, name, value)
-    {
+    json_object_foreach (object_.out, name, value) {
         if (strcasecmp(name, key) == 0)
             return value;
     }
@@ -157,7 +156,7 @@ json_t *lx_json_get_nocase(const json_t *object, const char *key)
 static int missing(const json_t *object, const char *key, const char *type, struct lx_err *err)
 {
     const json_t *value = json_object_get(object, key);
-    const char *what = !value                 ? "is missing"
+    const char *what = !value                  ? "is missing"
                        : json_is_string(value) ? "contains a NUL character"
                                                : "is not a string";
     return lx_fail(err, LX_E_INVALID, "\"%s\" %s", key, value && type ? type : what);

@@ -55,8 +55,7 @@ static bool reads_as_string(const char *text, size_t len)
     return strcmp(json_string_value(value), text) == 0;
 }
 
-static int emit_text(struct writer *writer, const char *text, size_t len,
-                     yaml_scalar_style_t style)
+static int emit_text(struct writer *writer, const char *text, size_t len, yaml_scalar_style_t style)
 {
     yaml_event_t event;
     union {
@@ -110,8 +109,7 @@ static int emit_object(struct writer *writer, const json_t *value)
     } object = {.in = value};
     const char *key;
     json_t *item;
-    json_object_foreach(object.out, key, item)
-    {
+    json_object_foreach (object.out, key, item) {
         if (emit_string(writer, key, strlen(key)) < 0 || emit_value(writer, item) < 0)
             return -1;
     }

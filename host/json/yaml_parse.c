@@ -3,8 +3,6 @@
 #include "lunexec/parse.h"
 
 #include <ctype.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -72,6 +70,21 @@ static json_t *based_integer(const char *text, unsigned shift)
     return json_integer((json_int_t)value);
 }
 
+/* A decimal number, checked before, through the form that JSON knows: no '+', no zeros before other
+ * digits, digits on both sides of the point. NULL when it is too large. */
+static json_t *real_of(const char *text)
+{
+    const char *sign = *text == '-' ? "-" : "";
+    text += *text == '-' || *text == '+';
+    text += strspn(text, "0");
+    size_t whole = strcspn(text, ".eE");
+    const char *fraction = text + whole + (text[whole] == '.');
+    size_t digits = strcspn(fraction, "eE");
+    lx_auto(str) char *json = lx_strf("%s%s%.*s.%.*s0%s", sign, whole ? "" : "0", (int)whole, text,
+                                      (int)digits, fraction, fraction + digits);
+    return json_loads(json, JSON_DECODE_ANY, NULL);
+}
+
 static bool all_of(const char *text, const char *set)
 {
     return *text && !text[strspn(text, set)];
@@ -91,11 +104,9 @@ static bool number_of(const char *text, json_t **ret_value)
         int64_t integer;
         if (lx_parse_i64(text, &integer) == 0)
             *ret_value = json_integer((json_int_t)integer);
-    } else if (is_float(text)) {
-        double real = strtod(text, NULL);
-        if (isfinite(real))
-            *ret_value = json_real(real);
-    } else
+    } else if (is_float(text))
+        *ret_value = real_of(text);
+    else
         return one_of(digits, not_json);
     return true;
 }

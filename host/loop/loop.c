@@ -90,8 +90,9 @@ int lx_loop_run_until(struct lx_loop *loop, const bool *flag, uint64_t timeout_m
     while (!*flag && !timed_out)
         uv_run(&loop->uv, UV_RUN_ONCE);
     lx_timer_free(timer);
-    return *flag ? 0 : lx_fail(err, LX_E_TIMEOUT, "nothing happened within %llu ms",
-                               (unsigned long long)timeout_ms);
+    return *flag ? 0
+                 : lx_fail(err, LX_E_TIMEOUT, "nothing happened within %llu ms",
+                           (unsigned long long)timeout_ms);
 }
 
 struct uv_loop_s *lx_loop_uv(struct lx_loop *loop)

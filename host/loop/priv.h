@@ -8,7 +8,7 @@
 
 struct lx_loop {
     uv_loop_t uv;
-    uv_idle_t idle;       /* started only while tasks wait, so that an idle loop sleeps */
+    uv_idle_t idle; /* started only while tasks wait, so that an idle loop sleeps */
     struct lx_list tasks;
 };
 

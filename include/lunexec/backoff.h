@@ -27,7 +27,8 @@ struct lx_tokens {
 
 /* A full bucket. */
 void lx_tokens_init(struct lx_tokens *tokens, double rate, double burst, uint64_t now_ms);
-/* Takes one token: 0 if there was one, else the milliseconds until there will be one (none taken). */
+/* Takes one token: 0 if there was one, else the milliseconds until there will be one (none taken).
+ */
 uint64_t lx_tokens_take(struct lx_tokens *tokens, uint64_t now_ms);
 
 #endif

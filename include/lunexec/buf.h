@@ -17,9 +17,10 @@ struct lx_buf {
 
 /* An empty buffer of at most `max` bytes; allocates nothing yet. */
 void lx_buf_init(struct lx_buf *buf, size_t max);
-#define LX_BUF_INIT(maximum) { .max = (maximum) }
+#define LX_BUF_INIT(maximum) {.max = (maximum)}
 
-/* Frees the contents; the buffer is empty and usable again with the same maximum. NULL is accepted. */
+/* Frees the contents; the buffer is empty and usable again with the same maximum. NULL is accepted.
+ */
 void lx_buf_done(struct lx_buf *buf);
 
 /* Empties without giving memory back. */

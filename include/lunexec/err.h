@@ -33,7 +33,8 @@ struct lx_err {
     char text[LX_ERR_TEXT]; /* one line, no newline at the end; cut at the size */
 };
 
-/* Fills *err (which may be NULL) and returns -1, so that `return lx_fail(...)` reads as one step. */
+/* Fills *err (which may be NULL) and returns -1, so that `return lx_fail(...)` reads as one step.
+ */
 int lx_fail(struct lx_err *err, enum lx_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -47,7 +48,8 @@ int lx_fail_errno(struct lx_err *err, int number, const char *fmt, ...)
 /* The short name of a code, "invalid", "timeout", ... for log fields and metrics. Static. */
 const char *lx_code_name(enum lx_code code);
 
-/* Ends the process with file, line and condition on standard error: a bug of ours, never of a peer. */
+/* Ends the process with file, line and condition on standard error: a bug of ours, never of a peer.
+ */
 #define lx_assert(cond) ((cond) ? (void)0 : lx_assert_failed(#cond, __FILE__, __LINE__))
 _Noreturn void lx_assert_failed(const char *cond, const char *file, int line);
 

@@ -11,7 +11,8 @@
 int lx_file_read(const char *path, struct lx_buf *out, struct lx_err *err);
 
 /* Replaces the file's contents (created with `mode`); not atomic. */
-int lx_file_write(const char *path, const void *data, size_t len, unsigned mode, struct lx_err *err);
+int lx_file_write(const char *path, const void *data, size_t len, unsigned mode,
+                  struct lx_err *err);
 
 /* Removes a directory and all in it, never following symbolic links; absent is fine. What is
  * not a directory is unlinked. Any depth; a mount point inside is an error. */

@@ -11,7 +11,8 @@ struct lx_list {
     struct lx_list *prev, *next;
 };
 
-#define lx_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define lx_container_of(ptr, type, member)                                                         \
+    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 /* A head, or an element in no list, points to itself. */
 static inline void lx_list_init(struct lx_list *list)

@@ -25,8 +25,10 @@ struct lx_field {
     int64_t num;
 };
 
-#define LX_STR(k, v) { .key = (k), .kind = LX_FIELD_STR, .str = (v) } /* NULL value: field left out */
-#define LX_INT(k, v) { .key = (k), .kind = LX_FIELD_INT, .num = (int64_t)(v) }
+#define LX_STR(k, v)                                                                               \
+    {.key = (k), .kind = LX_FIELD_STR, .str = (v)} /* NULL value: field left out                   \
+                                                    */
+#define LX_INT(k, v) {.key = (k), .kind = LX_FIELD_INT, .num = (int64_t)(v)}
 #define LX_ERR(e) LX_STR("error", (e)->text)
 
 struct lx_log;

@@ -18,7 +18,8 @@ struct uv_loop_s;
 /* Also ignores SIGPIPE for the process: a peer that hangs up is an error value, not a signal. */
 int lx_loop_new(struct lx_loop **ret_loop, struct lx_err *err);
 /* All handles made on it must have been freed before; runs the loop until their closing is done,
- * at most 5 s (a killed child that the kernel does not let go of). Tasks still posted do not run. */
+ * at most 5 s (a killed child that the kernel does not let go of). Tasks still posted do not run.
+ */
 void lx_loop_free(struct lx_loop *loop);
 
 /* Runs until lx_loop_stop, or until nothing keeps it alive. */
@@ -59,7 +60,8 @@ void lx_timer_stop(struct lx_timer *timer);
 bool lx_timer_active(const struct lx_timer *timer);
 void lx_timer_free(struct lx_timer *timer);
 
-/* Signals. Waiting for one does not keep the loop running. LX_E_IO for one that cannot be caught. */
+/* Signals. Waiting for one does not keep the loop running. LX_E_IO for one that cannot be caught.
+ */
 struct lx_signal;
 int lx_signal_new(struct lx_loop *loop, int signum, void (*fn)(void *arg, int signum), void *arg,
                   struct lx_signal **ret_signal, struct lx_err *err);
@@ -69,14 +71,16 @@ void lx_signal_free(struct lx_signal *signal);
 struct lx_child;
 
 struct lx_child_opts {
-    const char *const *argv; /* NULL-terminated; argv[0] is looked up in the child's PATH unless it has a '/' */
-    const char *file;        /* program to start when it differs from argv[0]; may be NULL */
-    const char *const *env;  /* NULL-terminated NAME=value list: the whole environment; NULL inherits */
-    const char *cwd;         /* NULL inherits */
-    const char *in;          /* bytes for standard input, copied; NULL: /dev/null */
+    const char *const
+        *argv; /* NULL-terminated; argv[0] is looked up in the child's PATH unless it has a '/' */
+    const char *file; /* program to start when it differs from argv[0]; may be NULL */
+    const char *const
+        *env;        /* NULL-terminated NAME=value list: the whole environment; NULL inherits */
+    const char *cwd; /* NULL inherits */
+    const char *in;  /* bytes for standard input, copied; NULL: /dev/null */
     size_t in_len;
-    int fd3;                 /* a descriptor to pass as number 3, borrowed; -1 (or 0) for none */
-    bool new_group;          /* a process group of its own, so that lx_child_kill reaches all of it */
+    int fd3;        /* a descriptor to pass as number 3, borrowed; -1 (or 0) for none */
+    bool new_group; /* a process group of its own, so that lx_child_kill reaches all of it */
     /* Output as it comes; NULL inherits ours. Called from the loop. */
     void (*on_out)(void *arg, const char *data, size_t len);
     void (*on_err)(void *arg, const char *data, size_t len);

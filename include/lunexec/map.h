@@ -28,7 +28,7 @@ void *lx_map_remove(struct lx_map *map, const char *key);
 size_t lx_map_count(const struct lx_map *map);
 
 /* Walks all entries; the callback must not add or remove entries. */
-void lx_map_each(const struct lx_map *map, void (*fn)(const char *key, void *value, void *arg),
-                 void *arg);
+void lx_map_each (const struct lx_map *map, void (*fn)(const char *key, void *value, void *arg),
+                  void *arg);
 
 #endif

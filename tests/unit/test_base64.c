@@ -8,8 +8,13 @@ static void the_vectors_of_the_rfc(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {
-        {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},         {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         lx_auto(buf) struct lx_buf out = LX_BUF_INIT(64);
@@ -42,8 +47,8 @@ static void anything_else_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "Z",    "Zg",   "Zg=",  "====", "Z===", "=Zg=", "Zg=g", "Zg==Zg==", "Zm9v\n",
-        "Zm 9", "Zm9-", "Zm9_", "Zh==", "Zm9=", "Zm9v=", "\xff\xff\xff\xff",
+        "Z",      "Zg",   "Zg=",  "====", "Z===", "=Zg=", "Zg=g",  "Zg==Zg==",
+        "Zm9v\n", "Zm 9", "Zm9-", "Zm9_", "Zh==", "Zm9=", "Zm9v=", "\xff\xff\xff\xff",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct lx_err err = {0};

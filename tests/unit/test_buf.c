@@ -126,7 +126,7 @@ static void a_list_keeps_order_and_survives_removal_while_walked(void **state)
         lx_list_init(&items[i].link);
         lx_list_push(&list, &items[i].link);
     }
-    lx_list_each(it, &list) {
+    lx_list_each (it, &list) {
         if (lx_container_of(it, struct item, link)->number % 2)
             lx_list_remove(it);
     }

@@ -113,11 +113,8 @@ static void the_program_may_differ_from_its_name(void **state)
 {
     struct proc *p = *state;
     const char *const argv[] = {"some-name", "-c", "echo $0", NULL};
-    struct lx_child_opts opts = {.argv = argv,
-                                 .file = "sh",
-                                 .on_out = proc_out,
-                                 .on_exit = proc_exit,
-                                 .arg = p};
+    struct lx_child_opts opts = {
+        .argv = argv, .file = "sh", .on_out = proc_out, .on_exit = proc_exit, .arg = p};
     assert_int_equal(lx_child_spawn(p->loop, &opts, &p->child, NULL), 0);
     proc_wait(p);
     assert_string_equal(lx_buf_str(&p->out), "some-name\n");

@@ -78,13 +78,14 @@ static void the_error_quotes_nothing_of_the_text(void **state)
 static void integers_are_exact(void **state)
 {
     (void)state;
-    lx_auto(json) json_t *value =
-        parse("{\"max\":9223372036854775807,\"min\":-9223372036854775808,\"odd\":9007199254740993}");
+    lx_auto(json) json_t *value = parse(
+        "{\"max\":9223372036854775807,\"min\":-9223372036854775808,\"odd\":9007199254740993}");
     assert_true(lx_json_int(value, "max", 0) == INT64_MAX);
     assert_true(lx_json_int(value, "min", 0) == INT64_MIN);
     lx_auto(str) char *text = lx_json_text(value);
     assert_string_equal(
-        text, "{\"max\":9223372036854775807,\"min\":-9223372036854775808,\"odd\":9007199254740993}");
+        text,
+        "{\"max\":9223372036854775807,\"min\":-9223372036854775808,\"odd\":9007199254740993}");
 }
 
 static void a_nul_in_a_string_is_kept(void **state)
@@ -114,8 +115,9 @@ static void dumping_appends_in_insertion_order(void **state)
     assert_string_equal(lx_buf_str(&out), ">{\"z\":[1,2.5,null],\"a\":{\"k\":\"\xc3\xa9\\n\"}}");
     lx_buf_reset(&out);
     assert_int_equal(lx_json_dump_pretty(value, &out, NULL), 0);
-    assert_string_equal(lx_buf_str(&out), "{\n  \"a\": {\n    \"k\": \"\xc3\xa9\\n\"\n  },\n  \"z\": [\n"
-                                          "    1,\n    2.5,\n    null\n  ]\n}\n");
+    assert_string_equal(lx_buf_str(&out),
+                        "{\n  \"a\": {\n    \"k\": \"\xc3\xa9\\n\"\n  },\n  \"z\": [\n"
+                        "    1,\n    2.5,\n    null\n  ]\n}\n");
 }
 
 static void a_dump_that_does_not_fit_leaves_the_buffer(void **state)
@@ -178,15 +180,19 @@ static void lenient_access_falls_back(void **state)
 static void paths_lead_through_objects_and_arrays(void **state)
 {
     (void)state;
-    lx_auto(json) json_t *v =
-        parse("{\"status\":{\"containerStatuses\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"\":{\"x\":1}}}");
+    lx_auto(json) json_t *v = parse(
+        "{\"status\":{\"containerStatuses\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"\":{\"x\":1}}}");
     json_t *name = lx_json_path(v, "status.containerStatuses.1.name");
     assert_string_equal(json_string_value(name), "b");
     assert_true(json_is_object(lx_json_path(v, "status.containerStatuses.0")));
     assert_int_equal(json_integer_value(lx_json_path(v, "status..x")), 1);
     static const char *const absent[] = {
-        "status.containerStatuses.2", "status.containerStatuses.-1",   "status.x.y",
-        "status.containerStatuses.a", "status.containerStatuses.1.name.z", "stat",
+        "status.containerStatuses.2",
+        "status.containerStatuses.-1",
+        "status.x.y",
+        "status.containerStatuses.a",
+        "status.containerStatuses.1.name.z",
+        "stat",
         "status.containerStatuses.00000000000000000000000000000000000000001",
         "",
     };

@@ -16,7 +16,8 @@ static void append_key(const char *key, void *value, void *arg)
 static void assert_keys(const struct lx_map *map, const char *keys)
 {
     lx_auto(buf) struct lx_buf out = LX_BUF_INIT(256);
-    lx_map_each(map, append_key, &out);
+    lx_map_each (map, append_key, &out)
+        ;
     assert_string_equal(lx_buf_str(&out), keys);
 }
 

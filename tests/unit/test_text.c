@@ -90,8 +90,9 @@ static void on_exit_(void *arg, int64_t status, int signal)
 static void the_shell_reads_back_every_byte(void **state)
 {
     (void)state;
-    static const char *const fixed[] = {"'", "''", "a'b", "\\", "\\'", "$HOME `id` $(id) \"x\" !!",
-                                        "\n\n", " lead", "*?[a]~", "-n", "'\"'\"'"};
+    static const char *const fixed[] = {
+        "'",    "''",    "a'b",    "\\", "\\'",    "$HOME `id` $(id) \"x\" !!",
+        "\n\n", " lead", "*?[a]~", "-n", "'\"'\"'"};
     char every[255];
     for (int i = 0; i < 255; i++)
         every[i] = (char)(unsigned char)(i + 1);
@@ -167,9 +168,14 @@ static void joining_cleans(void **state)
 {
     (void)state;
     static const char *const rows[][3] = {
-        {"/job", "a/b", "/job/a/b"}, {"/job", "", "/job"},        {"", "b", "b"},
-        {"", "/b", "/b"},            {"a", "../../b", "../b"},    {"/job/", "/x", "/job/x"},
-        {"/job", "../../x", "/x"},   {"", "", "."},
+        {"/job", "a/b", "/job/a/b"},
+        {"/job", "", "/job"},
+        {"", "b", "b"},
+        {"", "/b", "/b"},
+        {"a", "../../b", "../b"},
+        {"/job/", "/x", "/job/x"},
+        {"/job", "../../x", "/x"},
+        {"", "", "."},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         lx_auto(str) char *joined = lx_path_join(rows[i][0], rows[i][1]);

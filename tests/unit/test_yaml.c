@@ -33,7 +33,8 @@ static void plain_scalars_follow_the_core_schema(void **state)
     assert_reads("[null, Null, NULL, ~, ]", "[null,null,null,null]");
     assert_reads("[true, True, TRUE, false, False, FALSE]", "[true,true,true,false,false,false]");
     assert_reads("[0, 42, -17, +3, 007, 0x1F, 0o17]", "[0,42,-17,3,7,31,15]");
-    assert_reads("[1.5, -.5, 2., 1e3, +1.5E-1, 007.5]", "[1.5,-0.5,2.0,1000.0,0.14999999999999999,7.5]");
+    assert_reads("[1.5, -.5, 2., 1e3, +1.5E-1, 007.5]",
+                 "[1.5,-0.5,2.0,1000.0,0.14999999999999999,7.5]");
     assert_reads("[9223372036854775807, -9223372036854775808, 0x7fffffffffffffff]",
                  "[9223372036854775807,-9223372036854775808,9223372036854775807]");
 }
@@ -41,9 +42,10 @@ static void plain_scalars_follow_the_core_schema(void **state)
 static void what_only_looks_like_another_type_is_a_string(void **state)
 {
     (void)state;
-    assert_reads("[yes, no, on, off, nULL, tRUE, 0xg, 0o8, 1.2.3, 1e, '-', +, ., 1_000]",
-                 "[\"yes\",\"no\",\"on\",\"off\",\"nULL\",\"tRUE\",\"0xg\",\"0o8\",\"1.2.3\",\"1e\","
-                 "\"-\",\"+\",\".\",\"1_000\"]");
+    assert_reads(
+        "[yes, no, on, off, nULL, tRUE, 0xg, 0o8, 1.2.3, 1e, '-', +, ., 1_000]",
+        "[\"yes\",\"no\",\"on\",\"off\",\"nULL\",\"tRUE\",\"0xg\",\"0o8\",\"1.2.3\",\"1e\","
+        "\"-\",\"+\",\".\",\"1_000\"]");
     assert_reads("['42', \"true\", 'null', \"\"]", "[\"42\",\"true\",\"null\",\"\"]");
     assert_reads("a: |\n  42\nb: >-\n  one\n  two\n", "{\"a\":\"42\\n\",\"b\":\"one two\"}");
 }
@@ -76,7 +78,9 @@ static void only_the_first_document_is_read(void **state)
     assert_reads("--- 1\n--- 2\n", "1");
     assert_reads("", "null");
     assert_reads("# nothing\n", "null");
-    assert_reads("\xef\xbb\xbf" "a: 1", "{\"a\":1}");
+    assert_reads("\xef\xbb\xbf"
+                 "a: 1",
+                 "{\"a\":1}");
 }
 
 static void json_is_yaml(void **state)
@@ -171,27 +175,83 @@ static void strings_that_look_like_another_type_are_quoted(void **state)
     assert_writes("{\"on\":\"./run\",\"a: b\":\"--flag\"}", "\"on\": ./run\n\"a: b\": --flag\n");
 }
 
+/* Strings that a careless writer would change. */
+static const char *const awkward[] = {
+    "",
+    " ",
+    " x",
+    "x ",
+    "a\nb",
+    "a\n",
+    "\na",
+    "\n",
+    "\n\n",
+    "a\n\n",
+    " a\nb",
+    "a \nb",
+    "\ta\nb",
+    "a\r\nb",
+    "a\tb",
+    "#x",
+    "x #y",
+    "x: y",
+    "- x",
+    "-",
+    "?",
+    "? x",
+    "---",
+    "...",
+    "--- x",
+    "a\n---\nb",
+    "a\n...\n",
+    "'",
+    "\"",
+    "'x'",
+    "{a}",
+    "[a]",
+    "&a",
+    "*a",
+    "!a",
+    "|",
+    ">",
+    "%a",
+    "@a",
+    "`a",
+    "\xc3\xa9",
+    "\xe2\x80\xa8",
+    "a\xe2\x80\xa9z",
+    "\xc2\x85",
+    "\xef\xbb\xbf",
+    "\x7f",
+    "\x01",
+    "a\x1b[0m\nb",
+    "\xf0\x9f\x98\x80",
+    ".inf",
+    "0x1",
+    "0o7",
+    "-.5",
+    "+1",
+    "NULL",
+    "key:",
+    ":x",
+    "a,b",
+    "\\n",
+    "  two\n one\n",
+    "x\n  y\n \n z",
+    "\xef\xbf\xbd",
+};
+
 static void what_is_written_reads_back(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "",       " ",       " x",      "x ",     "a\nb",    "a\n",      "\na",      "\n",
-        "\n\n",   "a\n\n",   " a\nb",   "a \nb",  "\ta\nb",  "a\r\nb",   "a\tb",     "#x",
-        "x #y",   "x: y",    "- x",     "-",      "?",       "? x",      "---",      "...",
-        "--- x",  "a\n---\nb", "a\n...\n", "'",   "\"",      "'x'",      "{a}",      "[a]",
-        "&a",     "*a",      "!a",      "|",      ">",       "%a",       "@a",       "`a",
-        "\xc3\xa9", "\xe2\x80\xa8", "a\xe2\x80\xa9" "b", "\xc2\x85", "\xef\xbb\xbf", "\x7f", "\x01",
-        "a\x1b[0m\nb", "\xf0\x9f\x98\x80", ".inf", "0x1", "0o7", "-.5", "+1", "NULL", "key:", ":x",
-        "a,b",    "\\n",     "  two\n one\n",     "x\n  y\n \n z", "\xef\xbf\xbd",
-    };
     lx_auto(json) json_t *value = json_object();
     json_t *list = json_array();
     json_object_set_new(value, "list", list);
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        json_array_append_new(list, json_string(texts[i]));
-        json_object_set_new(value, texts[i], json_integer((json_int_t)i));
-        json_array_append_new(list, json_pack("{s:s}", "nested", texts[i]));
-        json_array_append_new(list, json_pack("[[s]]", texts[i]));
+    for (size_t i = 0; i < sizeof(awkward) / sizeof(awkward[0]); i++) {
+        json_array_append_new(list, json_string(awkward[i]));
+        json_object_set_new(value, awkward[i], json_integer((json_int_t)i));
+        json_array_append_new(list, json_pack("{s:s}", "nested", awkward[i]));
+        json_array_append_new(list, json_pack("[[s]]", awkward[i]));
     }
     json_array_append_new(list, json_stringn("a\0b", 3));
     lx_auto(buf) struct lx_buf out = LX_BUF_INIT(1u << 20);
