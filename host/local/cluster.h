@@ -55,21 +55,21 @@ struct lx_knobs {
 struct lx_cluster {
     struct lx_loop *loop;
     struct lx_serve *serve;
-    char *token;         /* bearer token; NULL: none is asked for */
-    char *root;          /* directory for volumes and logs */
-    char *tools;         /* directory with batcheshelper, put on the containers' PATH */
+    char *token; /* bearer token; NULL: none is asked for */
+    char *root;  /* directory for volumes and logs */
+    char *tools; /* directory with batcheshelper, put on the containers' PATH */
     char *bwrap;
-    bool keep;           /* volumes and logs stay after their pods */
-    bool rbac;           /* only what existing installs grant (operations 2a) */
+    bool keep; /* volumes and logs stay after their pods */
+    bool rbac; /* only what existing installs grant (operations 2a) */
     struct lx_knobs knobs;
 
-    struct lx_map *by_key;   /* "plural/ns/name" */
+    struct lx_map *by_key; /* "plural/ns/name" */
     struct lx_list objects;
     uint64_t rv;
     struct lx_change *history; /* ring of LX_HISTORY */
     size_t n_history, oldest;
     struct lx_list watchers;
-    struct lx_list timers;   /* cluster_jobs.c: things to do later */
+    struct lx_list timers; /* cluster_jobs.c: things to do later */
 };
 
 /* ---- cluster_store.c ---- */
@@ -109,7 +109,7 @@ char *lx_status_subject(enum lx_kind_id kind, const char *name);
 /* ---- cluster_watch.c ---- */
 
 void lx_feed_serve(struct lx_cluster *c, struct lx_httpd_req *req, enum lx_kind_id kind,
-                    const char *ns);
+                   const char *ns);
 void lx_feed_tell(struct lx_cluster *c, const struct lx_change *change);
 void lx_feed_stop(struct lx_cluster *c);
 
@@ -160,11 +160,11 @@ struct lx_pod_run {
     size_t n_ctrs, n_init;
     enum lx_phase phase;
     bool scheduled, initialized, deleting;
-    char *unscheduled;       /* why there is no node */
-    char *reason, *message;  /* of the pod's status */
+    char *unscheduled;      /* why there is no node */
+    char *reason, *message; /* of the pod's status */
     struct timespec started, scheduled_at;
     struct lx_timer *step, *deadline;
-    char *dir;               /* volumes and logs of this pod */
+    char *dir; /* volumes and logs of this pod */
 };
 
 void lx_kubelet_start(struct lx_cluster *c, struct lx_obj *pod);
@@ -183,7 +183,8 @@ json_t *lx_ctr_expand(const char *text, const json_t *env);
 
 /* cluster_volume.c: the host directory of a volume, made if need be; LX_E_NOT_FOUND when it cannot
  * be set up. free(). */
-int lx_kubelet_volume_dir(struct lx_pod_run *run, const char *volume, char **ret_dir, struct lx_err *err);
+int lx_kubelet_volume_dir(struct lx_pod_run *run, const char *volume, char **ret_dir,
+                          struct lx_err *err);
 /* NULL, or the name of a claim of the pod that does not exist. Borrowed from the pod. */
 const char *lx_kubelet_volume_missing_claim(const struct lx_pod_run *run);
 
@@ -191,7 +192,7 @@ const char *lx_kubelet_volume_missing_claim(const struct lx_pod_run *run);
 int lx_ctr_start(struct lx_ctr *ctr, struct lx_err *err);
 /* Runs one sandbox; says in one line what is missing if that does not work. */
 int lx_ctr_probe(struct lx_cluster *c, struct lx_err *err);
-void lx_kubelet_exited(struct lx_ctr *ctr, int64_t status, int signal);
+void lx_kubelet_exited(struct lx_ctr *ctr, int64_t status, int signum);
 /* Gives the container a new id and returns it. */
 const char *lx_ctr_id(struct lx_ctr *ctr);
 

@@ -32,7 +32,8 @@ static bool parse_path(const char *path, struct target *ret)
     size_t n = lx_strv_len(parts);
     bool found = false;
     for (size_t k = 0; n >= 2 && n <= 4 && k < LX_KINDS; k++) {
-        if (lx_streq(lx_local_kinds[k].plural, parts[1]) && (*lx_local_kinds[k].group != '\0') == batch) {
+        if (lx_streq(lx_local_kinds[k].plural, parts[1]) &&
+            (*lx_local_kinds[k].group != '\0') == batch) {
             ret->kind = (enum lx_kind_id)k;
             found = true;
         }
@@ -64,7 +65,7 @@ static void fold_string_data(json_t *secret)
         return;
     if (!lx_json_obj(secret, "data"))
         json_object_set_new(secret, "data", json_object());
-    json_object_foreach(plain, key, value) {
+    json_object_foreach (plain, key, value) {
         struct lx_buf text __attribute__((cleanup(lx_auto_buf))) = LX_BUF_INIT((size_t)4 << 20);
         const char *bytes = json_string_value(value);
         if (bytes && lx_base64_encode(&text, bytes, json_string_length(value), NULL) == 0)
@@ -94,8 +95,9 @@ static int read_object(const struct lx_httpd_req *req, const struct target *t, j
         return lx_fail(err, LX_E_INVALID, "metadata: Required value");
     const char *ns = lx_json_str(lx_json_obj(json, "metadata"), "namespace", t->ns);
     if (!lx_streq(ns, t->ns))
-        return lx_fail(err, LX_E_INVALID, "the namespace of the provided object does not match "
-                                          "the namespace sent on the request");
+        return lx_fail(err, LX_E_INVALID,
+                       "the namespace of the provided object does not match "
+                       "the namespace sent on the request");
     json_object_set_new(json, "kind", json_string(kind->kind));
     json_object_set_new(json, "apiVersion", json_string(kind->api_version));
     *ret = lx_take(json);
@@ -161,7 +163,7 @@ static void list(struct lx_cluster *c, struct lx_httpd_req *req, const struct ta
     const struct lx_kind *kind = &lx_local_kinds[t->kind];
     json_t *items = json_array();
     bool more = false;
-    lx_list_each(it, &c->objects) {
+    lx_list_each (it, &c->objects) {
         const struct lx_obj *obj = lx_container_of(it, struct lx_obj, link);
         if (obj->kind != t->kind || !lx_streq(obj->ns, t->ns) ||
             !lx_selector_match(selector, lx_json_obj(lx_meta(obj), "labels")) || seen++ < skip)
@@ -176,11 +178,11 @@ static void list(struct lx_cluster *c, struct lx_httpd_req *req, const struct ta
         json_array_append_new(items, item);
     }
     lx_selector_free(selector);
-    json_t *meta = json_pack("{s:o}", "resourceVersion",
-                             json_sprintf("%llu", (unsigned long long)c->rv));
+    json_t *meta =
+        json_pack("{s:o}", "resourceVersion", json_sprintf("%llu", (unsigned long long)c->rv));
     if (more)
         json_object_set_new(meta, "continue",
-                            json_sprintf("%llu", (unsigned long long)(skip + limit)));
+                            json_sprintf("%llu", (unsigned long long)skip + limit));
     lx_serve_reply_json(c->serve, req, 200,
                         json_pack("{s:o,s:s,s:o,s:o}", "kind", json_sprintf("%sList", kind->kind),
                                   "apiVersion", kind->api_version, "metadata", meta, "items",
@@ -230,7 +232,8 @@ static void remove_object(struct lx_cluster *c, struct lx_httpd_req *req, const 
     lx_serve_reply_json(c->serve, req, 200,
                         json_pack("{s:s,s:s,s:{},s:s,s:{s:s,s:s,s:s}}", "kind", "Status",
                                   "apiVersion", "v1", "metadata", "status", "Success", "details",
-                                  "name", t->name, "kind", lx_local_kinds[t->kind].plural, "uid", uid));
+                                  "name", t->name, "kind", lx_local_kinds[t->kind].plural, "uid",
+                                  uid));
 }
 
 /* ---- log ---- */
@@ -286,11 +289,11 @@ static bool permitted(const struct lx_cluster *c, const struct target *t, const 
 static void forbid(struct lx_cluster *c, struct lx_httpd_req *req, const struct target *t)
 {
     const struct lx_kind *kind = &lx_local_kinds[t->kind];
-    lx_auto(str) char *text =
-        lx_strf("%s%s%s is forbidden: User \"system:serviceaccount:%s:executor\" cannot %s resource "
-                "\"%s\" in API group \"%s\" in the namespace \"%s\"",
-                kind->plural, *kind->group ? "." : "", kind->group, t->ns, lx_httpd_method(req),
-                kind->plural, kind->group, t->ns);
+    lx_auto(str) char *text = lx_strf(
+        "%s%s%s is forbidden: User \"system:serviceaccount:%s:executor\" cannot %s resource "
+        "\"%s\" in API group \"%s\" in the namespace \"%s\"",
+        kind->plural, *kind->group ? "." : "", kind->group, t->ns, lx_httpd_method(req),
+        kind->plural, kind->group, t->ns);
     lx_status_reply(c, req, 403, "Forbidden", text, t->kind, t->name);
 }
 

@@ -89,8 +89,10 @@ static int from_source(const struct lx_ctr *ctr, json_t *env, const char *name, 
             return 0;
         }
     }
-    return lx_fail(err, LX_E_NOT_FOUND, "environment variable %s: this source is not served by "
-                                        "local mode", name);
+    return lx_fail(err, LX_E_NOT_FOUND,
+                   "environment variable %s: this source is not served by "
+                   "local mode",
+                   name);
 }
 
 static int from_whole_secret(const struct lx_ctr *ctr, json_t *env, const json_t *ref,
@@ -105,7 +107,7 @@ static int from_whole_secret(const struct lx_ctr *ctr, json_t *env, const json_t
         return lx_json_bool(ref, "optional", false)
                    ? 0
                    : lx_fail(err, LX_E_NOT_FOUND, "secret \"%s\" not found", name);
-    json_object_foreach(lx_json_obj(secret->json, "data"), key, unused) {
+    json_object_foreach (lx_json_obj(secret->json, "data"), key, unused) {
         struct lx_buf value __attribute__((cleanup(lx_auto_buf))) = LX_BUF_INIT((size_t)4 << 20);
         if (secret_value(ctr, name, key, false, &value, err))
             return -1;
@@ -122,12 +124,12 @@ int lx_ctr_env(const struct lx_ctr *ctr, json_t **ret_env, struct lx_err *err)
     put(env, "PATH", IMAGE_PATH);
     put(env, "HOSTNAME", ctr->run->pod->name);
     put(env, "HOME", "/root");
-    json_array_foreach(lx_json_arr(ctr->spec, "envFrom"), i, item) {
+    json_array_foreach (lx_json_arr(ctr->spec, "envFrom"), i, item) {
         const json_t *ref = lx_json_obj(item, "secretRef");
         if (ref && from_whole_secret(ctr, env, ref, err))
             return -1;
     }
-    json_array_foreach(lx_json_arr(ctr->spec, "env"), i, item) {
+    json_array_foreach (lx_json_arr(ctr->spec, "env"), i, item) {
         const char *name = lx_json_str(item, "name", "");
         const json_t *from = lx_json_obj(item, "valueFrom");
         if (from) {

@@ -52,13 +52,13 @@ void lx_later(struct lx_cluster *c, uint64_t delay_ms, void (*fn)(struct lx_clus
 
 void lx_later_stop(struct lx_cluster *c)
 {
-    lx_list_each(it, &c->timers)
+    lx_list_each (it, &c->timers)
         later_free(lx_container_of(it, struct later, link));
 }
 
 static struct lx_obj *by_uid(struct lx_cluster *c, const char *uid)
 {
-    lx_list_each(it, &c->objects) {
+    lx_list_each (it, &c->objects) {
         struct lx_obj *obj = lx_container_of(it, struct lx_obj, link);
         if (lx_streq(obj->uid, uid))
             return obj;
@@ -134,7 +134,8 @@ static void job_deadline(struct lx_cluster *c, char *uid)
     struct lx_obj *job = by_uid(c, uid);
     if (!job || job_over(job))
         return;
-    set_condition(job, "Failed", "DeadlineExceeded", "Job was active longer than specified deadline");
+    set_condition(job, "Failed", "DeadlineExceeded",
+                  "Job was active longer than specified deadline");
     lx_store_changed(c, job);
     delete_pods_of(c, uid);
 }
@@ -145,9 +146,9 @@ static void make_pod(struct lx_cluster *c, char *uid)
     if (!job || lx_json_str(lx_meta(job), "deletionTimestamp", NULL))
         return;
     struct lx_obj *pod = lx_store_add(c, LX_KIND_POD, job->ns, pod_of(job));
-    json_object_set_new(job->json, "status",
-                        json_pack("{s:i,s:i,s:o}", "active", 1, "ready", 0, "startTime",
-                                  lx_time_json(lx_wall())));
+    json_object_set_new(
+        job->json, "status",
+        json_pack("{s:i,s:i,s:o}", "active", 1, "ready", 0, "startTime", lx_time_json(lx_wall())));
     lx_store_changed(c, job);
     int64_t deadline = lx_json_int(lx_json_obj(job->json, "spec"), "activeDeadlineSeconds", 0);
     if (deadline > 0)
@@ -163,9 +164,9 @@ void lx_jobctl_added(struct lx_cluster *c, struct lx_obj *job)
     if (!lx_json_obj(tmpl, "metadata"))
         json_object_set_new(tmpl, "metadata", json_object());
     set_labels(lx_json_obj(tmpl, "metadata"), job->name, job->uid);
-    json_object_set_new(spec, "selector",
-                        json_pack("{s:{s:s}}", "matchLabels", "batch.kubernetes.io/controller-uid",
-                                  job->uid));
+    json_object_set_new(
+        spec, "selector",
+        json_pack("{s:{s:s}}", "matchLabels", "batch.kubernetes.io/controller-uid", job->uid));
     json_object_set_new(job->json, "status", json_object());
     lx_later(c, 2, make_pod, job->uid);
 }
@@ -182,7 +183,7 @@ void lx_jobctl_pod_ended(struct lx_cluster *c, struct lx_obj *pod)
     struct lx_obj *job = NULL;
     size_t i;
     const json_t *owner;
-    json_array_foreach(lx_json_arr(lx_meta(pod), "ownerReferences"), i, owner)
+    json_array_foreach (lx_json_arr(lx_meta(pod), "ownerReferences"), i, owner)
         job = job ? job : by_uid(c, lx_json_str(owner, "uid", ""));
     if (!job || job_over(job))
         return;
@@ -209,7 +210,7 @@ static bool owned_by(const struct lx_obj *obj, const char *uid)
 {
     size_t i;
     const json_t *owner;
-    json_array_foreach(lx_json_arr(lx_meta(obj), "ownerReferences"), i, owner) {
+    json_array_foreach (lx_json_arr(lx_meta(obj), "ownerReferences"), i, owner) {
         if (lx_streq(lx_json_str(owner, "uid", ""), uid))
             return true;
     }
@@ -218,7 +219,7 @@ static bool owned_by(const struct lx_obj *obj, const char *uid)
 
 static void delete_pods_of(struct lx_cluster *c, const char *uid)
 {
-    lx_list_each(it, &c->objects) {
+    lx_list_each (it, &c->objects) {
         struct lx_obj *obj = lx_container_of(it, struct lx_obj, link);
         if (obj->kind == LX_KIND_POD && owned_by(obj, uid))
             lx_later(c, 0, expire, obj->uid);
@@ -230,7 +231,7 @@ static void finish_foreground(struct lx_cluster *c, char *uid)
     struct lx_obj *job = by_uid(c, uid);
     if (!job)
         return;
-    lx_list_each(it, &c->objects) {
+    lx_list_each (it, &c->objects) {
         if (owned_by(lx_container_of(it, struct lx_obj, link), uid)) {
             lx_later(c, 10, finish_foreground, uid);
             return;
@@ -241,7 +242,7 @@ static void finish_foreground(struct lx_cluster *c, char *uid)
 
 static void orphan(struct lx_cluster *c, const char *uid)
 {
-    lx_list_each(it, &c->objects) {
+    lx_list_each (it, &c->objects) {
         struct lx_obj *obj = lx_container_of(it, struct lx_obj, link);
         if (owned_by(obj, uid)) {
             json_object_del(lx_meta(obj), "ownerReferences");
@@ -273,7 +274,7 @@ void lx_jobctl_delete(struct lx_cluster *c, struct lx_obj *obj, const char *prop
 
 static void collect(struct lx_cluster *c, char *owner_uid)
 {
-    lx_list_each(it, &c->objects) {
+    lx_list_each (it, &c->objects) {
         struct lx_obj *obj = lx_container_of(it, struct lx_obj, link);
         if (owned_by(obj, owner_uid))
             lx_later(c, 0, expire, obj->uid);

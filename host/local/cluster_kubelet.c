@@ -91,8 +91,9 @@ static bool start_container(struct lx_ctr *ctr)
     struct lx_err err = {0};
     if (pull_fails(ctr)) {
         bool again = lx_streq(ctr->reason, "ErrImagePull");
-        wait_because(ctr, again ? "ImagePullBackOff" : "ErrImagePull",
-                     "rpc error: code = NotFound desc = failed to pull and unpack image: not found");
+        wait_because(
+            ctr, again ? "ImagePullBackOff" : "ErrImagePull",
+            "rpc error: code = NotFound desc = failed to pull and unpack image: not found");
         return false;
     }
     if (!ctr->log) {
@@ -145,8 +146,10 @@ static bool schedule(struct lx_pod_run *run)
 {
     const char *missing = lx_kubelet_volume_missing_claim(run);
     if (missing) {
-        lx_auto(str) char *why = lx_strf("0/1 nodes are available: persistentvolumeclaim \"%s\" not "
-                                         "found.", missing);
+        lx_auto(str) char *why =
+            lx_strf("0/1 nodes are available: persistentvolumeclaim \"%s\" not "
+                    "found.",
+                    missing);
         if (!lx_streq(run->unscheduled, why)) {
             set_text(&run->unscheduled, why);
             publish(run);
@@ -239,7 +242,7 @@ static void fill(struct lx_pod_run *run, const json_t *list, bool init, size_t a
 {
     size_t i;
     json_t *spec;
-    json_array_foreach(list, i, spec) {
+    json_array_foreach (list, i, spec) {
         struct lx_ctr *ctr = &run->ctrs[at + i];
         ctr->run = run;
         ctr->spec = spec;

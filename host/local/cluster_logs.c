@@ -55,7 +55,8 @@ static int store_line(void *arg, const char *line, size_t len)
     struct lx_buf out __attribute__((cleanup(lx_auto_buf))) = LX_BUF_INIT(LINE_MAX_BYTES + 64);
     char stamp[LX_RFC3339_SIZE];
     struct timespec now = lx_wall();
-    if (!before(log->last, now)) { /* one stamp a line, as a runtime that reads the clock for each */
+    if (!before(log->last,
+                now)) { /* one stamp a line, as a runtime that reads the clock for each */
         now = log->last;
         now.tv_nsec++;
         if (now.tv_nsec == 1000000000)
@@ -79,7 +80,7 @@ static int store_line(void *arg, const char *line, size_t len)
 
 static void wake(struct lx_ctr_log *log)
 {
-    lx_list_each(it, &log->readers) {
+    lx_list_each (it, &log->readers) {
         struct reader *reader = lx_container_of(it, struct reader, link);
         if (!lx_timer_active(reader->pump))
             lx_timer_start(reader->pump, 0, 0);
@@ -143,7 +144,7 @@ void lx_ctr_log_free(struct lx_ctr_log *log)
 {
     if (!log)
         return;
-    lx_list_each(it, &log->readers)
+    lx_list_each (it, &log->readers)
         end_reader(lx_container_of(it, struct reader, link));
     lx_lines_done(&log->lines[0]);
     lx_lines_done(&log->lines[1]);

@@ -58,8 +58,8 @@ static int options(struct lx_cluster *c, int argc, char **argv, struct lx_serve_
                                           {"rbac", no_argument, NULL, RBAC},
                                           {"keep", no_argument, NULL, KEEP},
                                           {0}};
-    char **texts[] = {[TOKEN] = &c->token, [ROOT] = &c->root, [TOOLS] = &c->tools,
-                      [BWRAP] = &c->bwrap};
+    char **texts[] = {
+        [TOKEN] = &c->token, [ROOT] = &c->root, [TOOLS] = &c->tools, [BWRAP] = &c->bwrap};
     uint64_t port = 0;
     int o;
     optind = 0;
@@ -107,10 +107,8 @@ int lx_cluster_main(int argc, char **argv)
 {
     struct lx_err err = {0};
     struct lx_cluster c = {0};
-    struct lx_serve_opts opts = {.name = "cluster stand-in",
-                                 .on_request = on_request,
-                                 .on_control = on_control,
-                                 .arg = &c};
+    struct lx_serve_opts opts = {
+        .name = "cluster stand-in", .on_request = on_request, .on_control = on_control, .arg = &c};
     c.bwrap = lx_strdup("/usr/bin/bwrap");
     int rc = options(&c, argc, argv, &opts, &err);
     if (rc == 0)

@@ -63,11 +63,10 @@ static json_t *statuses(const struct lx_pod_run *run, size_t from, size_t to)
         bool ended = ctr->state == LX_CTR_TERMINATED;
         bool ready = ctr->init ? ended && ctr->exit_code == 0 : ctr->state == LX_CTR_RUNNING;
         const char *image = lx_json_str(ctr->spec, "image", "");
-        json_t *item = json_pack("{s:s,s:o,s:{},s:b,s:i,s:s,s:s,s:b}", "name", ctr->name, "state",
-                                 state_of(ctr), "lastState", "ready", ready, "restartCount", 0,
-                                 "image", image, "imageID",
-                                 ctr->state == LX_CTR_WAITING ? "" : image, "started",
-                                 ctr->state == LX_CTR_RUNNING);
+        json_t *item = json_pack(
+            "{s:s,s:o,s:{},s:b,s:i,s:s,s:s,s:b}", "name", ctr->name, "state", state_of(ctr),
+            "lastState", "ready", ready, "restartCount", 0, "image", image, "imageID",
+            ctr->state == LX_CTR_WAITING ? "" : image, "started", ctr->state == LX_CTR_RUNNING);
         if (*ctr->id)
             json_object_set_new(item, "containerID", json_string(ctr->id));
         json_array_append_new(list, item);

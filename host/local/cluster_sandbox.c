@@ -1,6 +1,7 @@
 /*
  * A container as a bubblewrap sandbox over the machine's own file system, read-only, with the pod's
- * volumes bound in. The network is the machine's: steps talk to the frontend stand-in over loopback.
+ * volumes bound in. The network is the machine's: steps talk to the frontend stand-in over
+ * loopback.
  */
 #include "cluster.h"
 
@@ -26,9 +27,18 @@ static void add3(json_t *argv, const char *flag, const char *from, const char *t
 
 static void add_root(const struct lx_cluster *c, json_t *argv)
 {
-    static const char *const shared[] = {"/usr", "/bin",  "/sbin", "/lib", "/lib32", "/lib64",
-                                         "/libx32", "/etc", "/opt", "/nix", "/run/systemd/resolve"};
-    static const char *const flags[] = {"--unshare-pid", "--unshare-ipc",    "--unshare-uts",
+    static const char *const shared[] = {"/usr",
+                                         "/bin",
+                                         "/sbin",
+                                         "/lib",
+                                         "/lib32",
+                                         "/lib64",
+                                         "/libx32",
+                                         "/etc",
+                                         "/opt",
+                                         "/nix",
+                                         "/run/systemd/resolve"};
+    static const char *const flags[] = {"--unshare-pid", "--unshare-ipc", "--unshare-uts",
                                         "--new-session", "--die-with-parent"};
     add(argv, c->bwrap);
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
@@ -39,8 +49,10 @@ static void add_root(const struct lx_cluster *c, json_t *argv)
     }
     for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
         add3(argv, "--ro-bind-try", shared[i], shared[i]);
-    static const char *const made[][2] = {{"--proc", "/proc"}, {"--dev", "/dev"},
-                                          {"--tmpfs", "/tmp"}, {"--dir", "/root"},
+    static const char *const made[][2] = {{"--proc", "/proc"},
+                                          {"--dev", "/dev"},
+                                          {"--tmpfs", "/tmp"},
+                                          {"--dir", "/root"},
                                           {"--dir", "/var/tmp"}};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
         add(argv, made[i][0]);
@@ -81,7 +93,7 @@ static int add_mounts(struct lx_ctr *ctr, json_t *argv, struct lx_err *err)
 {
     size_t i;
     const json_t *mount;
-    json_array_foreach(lx_json_arr(ctr->spec, "volumeMounts"), i, mount) {
+    json_array_foreach (lx_json_arr(ctr->spec, "volumeMounts"), i, mount) {
         lx_auto(str) char *dir = NULL;
         const char *sub = lx_json_str(mount, "subPath", "");
         if (lx_kubelet_volume_dir(ctr->run, lx_json_str(mount, "name", ""), &dir, err))
@@ -113,14 +125,15 @@ static int add_command(const struct lx_ctr *ctr, json_t *argv, const json_t *env
     for (size_t k = 0; k < 2; k++) {
         size_t i;
         const json_t *word;
-        json_array_foreach(lx_json_arr(ctr->spec, keys[k]), i, word) {
+        json_array_foreach (lx_json_arr(ctr->spec, keys[k]), i, word) {
             json_array_append_new(argv, lx_ctr_expand(json_string_value(word), env));
             words++;
         }
     }
     if (words == 0)
-        return lx_fail(err, LX_E_INVALID, "no command specified: local mode has no images, so a "
-                                          "container needs its command");
+        return lx_fail(err, LX_E_INVALID,
+                       "no command specified: local mode has no images, so a "
+                       "container needs its command");
     return 0;
 }
 
@@ -130,7 +143,7 @@ static const char **borrow(const json_t *strings)
     const char **out = lx_alloc_array(json_array_size(strings) + 1, sizeof *out);
     size_t i;
     const json_t *text;
-    json_array_foreach(strings, i, text)
+    json_array_foreach (strings, i, text)
         out[i] = json_string_value(text);
     return out;
 }
@@ -215,8 +228,10 @@ int lx_ctr_probe(struct lx_cluster *c, struct lx_err *err)
     lx_auto(json) json_t *argv = json_array();
     struct lx_child *child = NULL;
     if (access(c->bwrap, X_OK))
-        return lx_fail(err, LX_E_NOT_FOUND, "%s is missing: install bubblewrap (apt-get install "
-                                            "bubblewrap)", c->bwrap);
+        return lx_fail(err, LX_E_NOT_FOUND,
+                       "%s is missing: install bubblewrap (apt-get install "
+                       "bubblewrap)",
+                       c->bwrap);
     add_root(c, argv);
     add(argv, "/bin/true");
     const char **words = borrow(argv);
@@ -234,9 +249,10 @@ int lx_ctr_probe(struct lx_cluster *c, struct lx_err *err)
     if (rc == 0 && (probe.status != 0 || probe.signum)) {
         char *text = lx_buf_take(&probe.said);
         text[strcspn(text, "\n")] = '\0';
-        rc = lx_fail(err, LX_E_IO, "bubblewrap cannot make a sandbox here (%s): allow unprivileged "
-                                   "user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
-                                   "kernel.apparmor_restrict_unprivileged_userns=0) or run as root",
+        rc = lx_fail(err, LX_E_IO,
+                     "bubblewrap cannot make a sandbox here (%s): allow unprivileged "
+                     "user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
+                     "kernel.apparmor_restrict_unprivileged_userns=0) or run as root",
                      text);
         free(text);
     }

@@ -59,7 +59,7 @@ void lx_store_done(struct lx_cluster *c)
 {
     if (!c->by_key)
         return;
-    lx_list_each(it, &c->objects) {
+    lx_list_each (it, &c->objects) {
         lx_list_remove(it);
         obj_free(lx_container_of(it, struct lx_obj, link));
     }

@@ -60,7 +60,7 @@ static bool wants(const struct watcher *w, enum lx_kind_id kind, const char *ns,
 
 void lx_feed_tell(struct lx_cluster *c, const struct lx_change *change)
 {
-    lx_list_each(it, &c->watchers) {
+    lx_list_each (it, &c->watchers) {
         struct watcher *w = lx_container_of(it, struct watcher, link);
         if (wants(w, change->kind, change->ns, change->labels))
             (void)send_text(w, change->text);
@@ -69,7 +69,7 @@ void lx_feed_tell(struct lx_cluster *c, const struct lx_change *change)
 
 void lx_feed_stop(struct lx_cluster *c)
 {
-    lx_list_each(it, &c->watchers)
+    lx_list_each (it, &c->watchers)
         end_watch(lx_container_of(it, struct watcher, link));
 }
 
@@ -86,7 +86,7 @@ static void send_bookmark(void *arg)
 
 static bool send_existing(struct watcher *w)
 {
-    lx_list_each(it, &w->c->objects) {
+    lx_list_each (it, &w->c->objects) {
         const struct lx_obj *obj = lx_container_of(it, struct lx_obj, link);
         if (!wants(w, obj->kind, obj->ns, lx_json_obj(lx_meta(obj), "labels")))
             continue;
@@ -140,7 +140,7 @@ static void arm(struct watcher *w)
 }
 
 void lx_feed_serve(struct lx_cluster *c, struct lx_httpd_req *req, enum lx_kind_id kind,
-                    const char *ns)
+                   const char *ns)
 {
     static const char *const head[] = {"Content-Type: application/json", NULL};
     struct lx_err err = {0};

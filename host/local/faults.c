@@ -14,7 +14,7 @@ static void fault_free(struct lx_fault *fault)
 
 void lx_faults_clear(struct lx_list *faults)
 {
-    lx_list_each(it, faults)
+    lx_list_each (it, faults)
         fault_free(lx_container_of(it, struct lx_fault, link));
 }
 
@@ -24,7 +24,7 @@ int lx_faults_control(struct lx_list *faults, const json_t *body, struct lx_err 
         lx_faults_clear(faults);
     size_t i;
     json_t *item;
-    json_array_foreach(lx_json_arr(body, "faults"), i, item) {
+    json_array_foreach (lx_json_arr(body, "faults"), i, item) {
         const char *match;
         if (lx_json_need_str(item, "match", &match, err))
             return -1;
@@ -43,7 +43,7 @@ int lx_faults_control(struct lx_list *faults, const json_t *body, struct lx_err 
 const struct lx_fault *lx_faults_take(struct lx_list *faults, const char *method, const char *path)
 {
     lx_auto(str) char *call = lx_strf("%s %s", method, path);
-    lx_list_each(it, faults) {
+    lx_list_each (it, faults) {
         struct lx_fault *fault = lx_container_of(it, struct lx_fault, link);
         if (fault->times <= 0) {
             fault_free(fault);

@@ -23,14 +23,14 @@ struct lx_record {
     char *queue;
     json_t *payload;
     char *repo;
-    char token[41];      /* "" before the first dequeue and after a mark */
-    bool fixed_token;    /* the payload brought it; kept on re-dequeue */
+    char token[41];   /* "" before the first dequeue and after a mark */
+    bool fixed_token; /* the payload brought it; kept on re-dequeue */
     enum lx_record_state state;
-    char *executor;      /* whose it is while processing */
+    char *executor; /* whose it is while processing */
     bool cancel;
     bool was_marked;
-    json_t *entries;     /* log entries, in order */
-    uint64_t beat_ms;    /* last sign of life, as the stalled-job reset sees it */
+    json_t *entries;  /* log entries, in order */
+    uint64_t beat_ms; /* last sign of life, as the stalled-job reset sees it */
 };
 
 struct lx_repo {
@@ -42,13 +42,13 @@ struct lx_frontend {
     struct lx_loop *loop;
     struct lx_serve *serve;
     char *password;
-    char *files_dir;           /* workspace files, <dir>/<spec>/<file>; NULL: none */
+    char *files_dir; /* workspace files, <dir>/<spec>/<file>; NULL: none */
     struct lx_list records;
     struct lx_list repos;
     struct lx_list git_runs;
-    struct lx_map *executors;  /* names that have sent a heartbeat */
+    struct lx_map *executors; /* names that have sent a heartbeat */
     struct lx_timer *stall_timer;
-    uint64_t stall_ms;         /* contract 1.1: 25 s */
+    uint64_t stall_ms; /* contract 1.1: 25 s */
     int64_t next_id;
 };
 
@@ -71,16 +71,14 @@ bool lx_frontend_headers_ok(struct lx_frontend *fe, struct lx_httpd_req *req);
 
 int lx_record_add(struct lx_frontend *fe, const char *queue, const json_t *payload,
                   struct lx_err *err);
-int lx_record_load(struct lx_frontend *fe, const char *queue, const char *path,
-                   struct lx_err *err);
+int lx_record_load(struct lx_frontend *fe, const char *queue, const char *path, struct lx_err *err);
 void lx_record_free(struct lx_record *record);
 struct lx_record *lx_record_find(struct lx_frontend *fe, int64_t id);
 /* The oldest queued one becomes `executor`'s; NULL when there is none. */
 struct lx_record *lx_record_take(struct lx_frontend *fe, const char *queue, const char *executor);
 const char *lx_record_state_name(enum lx_record_state state);
 /* Results that the server would find in the logs (contract 8.4); the last one's diff, base64. */
-size_t lx_record_results(const struct lx_record *record, const char **ret_diff,
-                         json_t **ret_keep);
+size_t lx_record_results(const struct lx_record *record, const char **ret_diff, json_t **ret_keep);
 
 /* ---- frontend_queue.c, frontend_log.c, frontend_git.c: the endpoints ---- */
 

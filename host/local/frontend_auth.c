@@ -50,7 +50,7 @@ bool lx_frontend_executor_ok(struct lx_frontend *fe, struct lx_httpd_req *req)
 
 static struct lx_record *by_token(struct lx_frontend *fe, const char *token)
 {
-    lx_list_each(it, &fe->records) {
+    lx_list_each (it, &fe->records) {
         struct lx_record *record = lx_container_of(it, struct lx_record, link);
         if (*token && lx_streq(record->token, token))
             return record;
@@ -65,8 +65,8 @@ static bool is_repeated_mark(struct lx_frontend *fe, const struct lx_httpd_req *
     return record && record->was_marked && strstr(lx_httpd_path(req), "/mark");
 }
 
-static struct lx_record *bearer(struct lx_frontend *fe, struct lx_httpd_req *req,
-                                const char *token, const char *queue)
+static struct lx_record *bearer(struct lx_frontend *fe, struct lx_httpd_req *req, const char *token,
+                                const char *queue)
 {
     const char *id_text = lx_httpd_header(req, "X-Sourcegraph-Job-ID");
     const char *name = lx_httpd_header(req, "X-Sourcegraph-Executor-Name");

@@ -29,7 +29,7 @@ static void run_free(struct git_run *run)
 
 void lx_frontend_git_stop(struct lx_frontend *fe)
 {
-    lx_list_each(it, &fe->git_runs)
+    lx_list_each (it, &fe->git_runs)
         run_free(lx_container_of(it, struct git_run, link));
 }
 
@@ -145,7 +145,7 @@ static void start(struct lx_frontend *fe, struct lx_httpd_req *req, const struct
 
 static const struct lx_repo *find_repo(const struct lx_frontend *fe, const char *name)
 {
-    lx_list_each(it, &fe->repos) {
+    lx_list_each (it, &fe->repos) {
         const struct lx_repo *repo = lx_container_of(it, struct lx_repo, link);
         if (lx_streq(repo->name, name))
             return repo;

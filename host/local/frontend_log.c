@@ -124,8 +124,8 @@ static void tell_end(struct lx_frontend *fe, const struct lx_record *record, con
     size_t results = lx_record_results(record, &diff, &keep);
     lx_serve_event(fe->serve, "marked",
                    json_pack("{s:I,s:s,s:s,s:s,s:I,s:s,s:O}", "id", (json_int_t)record->id, "mark",
-                             mark, "state", lx_record_state_name(record->state), "message",
-                             message, "results", (json_int_t)results, "diff", diff, "entries",
+                             mark, "state", lx_record_state_name(record->state), "message", message,
+                             "results", (json_int_t)results, "diff", diff, "entries",
                              record->entries));
 }
 
@@ -173,9 +173,8 @@ void lx_frontend_file(struct lx_frontend *fe, struct lx_httpd_req *req, const ch
     char **parts = lx_split(path, '/');
     bool shaped = lx_strv_len(parts) == 3 && lx_streq(parts[0], "batch-changes") && *parts[1] &&
                   *parts[2] && !lx_starts_with(parts[1], ".") && !lx_starts_with(parts[2], ".");
-    lx_auto(str) char *name = shaped ? lx_strf("%s/%s/%s", fe->files_dir ? fe->files_dir : "",
-                                               parts[1], parts[2])
-                                     : NULL;
+    lx_auto(str) char *name =
+        shaped ? lx_strf("%s/%s/%s", fe->files_dir ? fe->files_dir : "", parts[1], parts[2]) : NULL;
     lx_strv_free(parts);
     struct lx_buf data __attribute__((cleanup(lx_auto_buf))) = LX_BUF_INIT((size_t)64 << 20);
     if (!shaped)

@@ -111,7 +111,7 @@ static int on_control(void *arg, const char *verb, const json_t *body, struct lx
 static void reset_stalled(void *arg)
 {
     struct lx_frontend *fe = arg;
-    lx_list_each(it, &fe->records) {
+    lx_list_each (it, &fe->records) {
         struct lx_record *record = lx_container_of(it, struct lx_record, link);
         if (record->state != LX_RECORD_PROCESSING || lx_now_ms() - record->beat_ms < fe->stall_ms)
             continue;
@@ -141,12 +141,15 @@ static int options(struct lx_frontend *fe, int argc, char **argv, struct lx_serv
                    struct lx_err *err)
 {
     enum { PORT = 1, PASSWORD, JOB, REPO, RECORD, FILES, QUEUE, STALL };
-    static const struct option table[] = {
-        {"port", required_argument, NULL, PORT},     {"password", required_argument, NULL, PASSWORD},
-        {"job", required_argument, NULL, JOB},       {"repo", required_argument, NULL, REPO},
-        {"record", required_argument, NULL, RECORD}, {"files", required_argument, NULL, FILES},
-        {"queue", required_argument, NULL, QUEUE},   {"stall-ms", required_argument, NULL, STALL},
-        {0}};
+    static const struct option table[] = {{"port", required_argument, NULL, PORT},
+                                          {"password", required_argument, NULL, PASSWORD},
+                                          {"job", required_argument, NULL, JOB},
+                                          {"repo", required_argument, NULL, REPO},
+                                          {"record", required_argument, NULL, RECORD},
+                                          {"files", required_argument, NULL, FILES},
+                                          {"queue", required_argument, NULL, QUEUE},
+                                          {"stall-ms", required_argument, NULL, STALL},
+                                          {0}};
     const char *queue = "batches";
     uint64_t port = 0;
     int c, rc = 0;
@@ -182,9 +185,9 @@ static void done(struct lx_frontend *fe)
     lx_frontend_git_stop(fe);
     lx_serve_free(fe->serve);
     lx_timer_free(fe->stall_timer);
-    lx_list_each(it, &fe->records)
+    lx_list_each (it, &fe->records)
         lx_record_free(lx_container_of(it, struct lx_record, link));
-    lx_list_each(rt, &fe->repos) {
+    lx_list_each (rt, &fe->repos) {
         struct lx_repo *repo = lx_container_of(rt, struct lx_repo, link);
         lx_list_remove(&repo->link);
         free(repo->name);

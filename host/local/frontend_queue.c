@@ -79,9 +79,11 @@ void lx_frontend_dequeue(struct lx_frontend *fe, struct lx_httpd_req *req, const
 /* Checks the shape of a beat; `jobIds` absent makes it a ping (contract 1.6). */
 static void check_beat(struct lx_frontend *fe, const json_t *body)
 {
-    static const char *const texts[] = {"version",       "os",         "architecture",
-                                        "dockerVersion", "gitVersion", "executorVersion",
-                                        "igniteVersion", "srcCliVersion", "prometheusMetrics"};
+    static const char *const texts[] = {"version",          "os",
+                                        "architecture",     "dockerVersion",
+                                        "gitVersion",       "executorVersion",
+                                        "igniteVersion",    "srcCliVersion",
+                                        "prometheusMetrics"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         const json_t *value = json_object_get(body, texts[i]);
         if (!json_is_string(value))
@@ -97,7 +99,7 @@ static void check_beat(struct lx_frontend *fe, const json_t *body)
         lx_frontend_violation(fe, "heartbeat: jobIds is neither an array nor null");
     size_t i;
     const json_t *id;
-    json_array_foreach(ids, i, id) {
+    json_array_foreach (ids, i, id) {
         if (!json_is_integer(id))
             lx_frontend_violation(fe, "heartbeat: a job id is not an integer");
     }
@@ -121,10 +123,10 @@ void lx_frontend_heartbeat(struct lx_frontend *fe, struct lx_httpd_req *req, con
     json_t *known = json_array(), *cancel = json_array();
     size_t i;
     json_t *id;
-    json_array_foreach(lx_json_arr(body, "jobIds"), i, id) {
+    json_array_foreach (lx_json_arr(body, "jobIds"), i, id) {
         struct lx_record *record = lx_record_find(fe, json_integer_value(id));
-        if (!record || record->state != LX_RECORD_PROCESSING ||
-            !lx_streq(record->executor, name) || !lx_streq(record->queue, queue))
+        if (!record || record->state != LX_RECORD_PROCESSING || !lx_streq(record->executor, name) ||
+            !lx_streq(record->queue, queue))
             continue;
         record->beat_ms = lx_now_ms();
         json_array_append_new(known, json_sprintf("%lld", (long long)record->id));
@@ -132,7 +134,8 @@ void lx_frontend_heartbeat(struct lx_frontend *fe, struct lx_httpd_req *req, con
             json_array_append_new(cancel, json_sprintf("%lld", (long long)record->id));
     }
     json_t *answer = json_object();
-    json_object_set_new(answer, "knownIds", json_array_size(known) ? json_incref(known) : json_null());
+    json_object_set_new(answer, "knownIds",
+                        json_array_size(known) ? json_incref(known) : json_null());
     json_object_set_new(answer, "cancelIds",
                         json_array_size(cancel) ? json_incref(cancel) : json_null());
     json_decref(known);

@@ -20,7 +20,7 @@ const char *lx_record_state_name(enum lx_record_state state)
 
 struct lx_record *lx_record_find(struct lx_frontend *fe, int64_t id)
 {
-    lx_list_each(it, &fe->records) {
+    lx_list_each (it, &fe->records) {
         struct lx_record *record = lx_container_of(it, struct lx_record, link);
         if (record->id == id)
             return record;
@@ -120,7 +120,7 @@ int lx_record_load(struct lx_frontend *fe, const char *queue, const char *path, 
 
 struct lx_record *lx_record_take(struct lx_frontend *fe, const char *queue, const char *executor)
 {
-    lx_list_each(it, &fe->records) {
+    lx_list_each (it, &fe->records) {
         struct lx_record *record = lx_container_of(it, struct lx_record, link);
         if (record->state != LX_RECORD_QUEUED || !lx_streq(record->queue, queue))
             continue;
@@ -168,13 +168,14 @@ size_t lx_record_results(const struct lx_record *record, const char **ret_diff, 
     struct results results = {0};
     size_t i;
     json_t *entry;
-    json_array_foreach(record->entries, i, entry) {
+    json_array_foreach (record->entries, i, entry) {
         if (!lx_ends_with(lx_json_str(entry, "key", ""), ".post"))
             continue;
         struct lx_lines lines;
         json_t *out = json_object_get(entry, "out");
         lx_lines_init(&lines, (size_t)128 << 20, result_line, &results);
-        if (out && lx_lines_feed(&lines, json_string_value(out), json_string_length(out), NULL) == 0)
+        if (out &&
+            lx_lines_feed(&lines, json_string_value(out), json_string_length(out), NULL) == 0)
             (void)lx_lines_end(&lines, NULL);
         lx_lines_done(&lines);
     }

@@ -69,9 +69,10 @@ static json_t *redacted(const char *value)
 
 static json_t *headers_of(const struct lx_httpd_req *req)
 {
-    static const char *const names[] = {
-        "Authorization", "Content-Type", "X-Sourcegraph-Job-ID", "X-Sourcegraph-Executor-Name",
-        "X-Sourcegraph-Actor-UID", "User-Agent", "Accept-Encoding"};
+    static const char *const names[] = {"Authorization",           "Content-Type",
+                                        "X-Sourcegraph-Job-ID",    "X-Sourcegraph-Executor-Name",
+                                        "X-Sourcegraph-Actor-UID", "User-Agent",
+                                        "Accept-Encoding"};
     json_t *headers = json_object();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = lx_httpd_header(req, names[i]);
@@ -246,7 +247,7 @@ void lx_serve_free(struct lx_serve *serve)
 {
     if (!serve)
         return;
-    lx_list_each(it, &serve->held)
+    lx_list_each (it, &serve->held)
         held_free(lx_container_of(it, struct held, link));
     lx_httpd_free(serve->httpd);
     lx_faults_clear(&serve->faults);

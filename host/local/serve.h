@@ -14,9 +14,9 @@ struct lx_serve;
 
 /* Set by the stand-in before lx_serve_run. */
 struct lx_serve_opts {
-    unsigned port;       /* 0: a free one */
-    const char *record;  /* file that gets one JSON line a call; NULL: none */
-    const char *name;    /* for messages */
+    unsigned port;      /* 0: a free one */
+    const char *record; /* file that gets one JSON line a call; NULL: none */
+    const char *name;   /* for messages */
     /* A request, after faults were applied; answered with lx_serve_reply or lx_serve_stream. */
     void (*on_request)(void *arg, struct lx_httpd_req *req);
     /* POST /_control/<verb> other than "faults"; `body` is a JSON object. 0 or -1 with err. */
@@ -24,8 +24,8 @@ struct lx_serve_opts {
     void *arg;
 };
 
-int lx_serve_new(struct lx_loop *loop, const struct lx_serve_opts *opts, struct lx_serve **ret_serve,
-                 struct lx_err *err);
+int lx_serve_new(struct lx_loop *loop, const struct lx_serve_opts *opts,
+                 struct lx_serve **ret_serve, struct lx_err *err);
 void lx_serve_free(struct lx_serve *serve);
 unsigned lx_serve_port(const struct lx_serve *serve);
 

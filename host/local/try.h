@@ -15,7 +15,7 @@ struct lx_try_part {
     struct lx_child *child;
     struct lx_buf said; /* the end of what it wrote on standard error */
     struct lx_buf out;
-    unsigned port;      /* stand-ins, once they listen */
+    unsigned port; /* stand-ins, once they listen */
     bool started, ended;
     int64_t status;
     int signum;
@@ -27,8 +27,8 @@ struct lx_try {
     bool keep, verbose;
 
     struct lx_loop *loop;
-    char *self;          /* this program */
-    char *dir;           /* everything of this run */
+    char *self; /* this program */
+    char *dir;  /* everything of this run */
     char *repo, *repo_name, *commit;
     json_t *payload;
     struct lx_try_part frontend, cluster, executor;

@@ -14,10 +14,13 @@
 #define EXIT_MS 15000 /* for the executor to end after its one job */
 
 static const char usage[] =
-    "usage: lunexec try [--spec FILE | --job FILE] [--repo DIR] [--policy DIR] [--keep] [--verbose]\n"
+    "usage: lunexec try [--spec FILE | --job FILE] [--repo DIR] [--policy DIR] [--keep] "
+    "[--verbose]\n"
     "\n"
-    "Runs one job end to end on this machine, without Sourcegraph and without Kubernetes: the real\n"
-    "executor between a stand-in frontend and a stand-in cluster. With no options it runs a bundled\n"
+    "Runs one job end to end on this machine, without Sourcegraph and without Kubernetes: the "
+    "real\n"
+    "executor between a stand-in frontend and a stand-in cluster. With no options it runs a "
+    "bundled\n"
     "batch change of two steps.\n"
     "\n"
     "  --spec FILE    a batch spec; its steps are run in --repo\n"
@@ -36,14 +39,20 @@ static const char usage[] =
 static int options(struct lx_try *t, int argc, char **argv)
 {
     enum { SPEC = 1, JOB, REPO, FILES, POLICY, KEEP, VERBOSE, HELP };
-    static const struct option table[] = {
-        {"spec", required_argument, NULL, SPEC},     {"job", required_argument, NULL, JOB},
-        {"repo", required_argument, NULL, REPO},     {"files", required_argument, NULL, FILES},
-        {"policy", required_argument, NULL, POLICY}, {"keep", no_argument, NULL, KEEP},
-        {"verbose", no_argument, NULL, VERBOSE},     {"help", no_argument, NULL, HELP},
-        {0}};
-    const char **texts[] = {[SPEC] = &t->spec_file, [JOB] = &t->job_file, [REPO] = &t->repo_dir,
-                            [FILES] = &t->files_dir, [POLICY] = &t->policy_dir};
+    static const struct option table[] = {{"spec", required_argument, NULL, SPEC},
+                                          {"job", required_argument, NULL, JOB},
+                                          {"repo", required_argument, NULL, REPO},
+                                          {"files", required_argument, NULL, FILES},
+                                          {"policy", required_argument, NULL, POLICY},
+                                          {"keep", no_argument, NULL, KEEP},
+                                          {"verbose", no_argument, NULL, VERBOSE},
+                                          {"help", no_argument, NULL, HELP},
+                                          {0}};
+    const char **texts[] = {[SPEC] = &t->spec_file,
+                            [JOB] = &t->job_file,
+                            [REPO] = &t->repo_dir,
+                            [FILES] = &t->files_dir,
+                            [POLICY] = &t->policy_dir};
     const char *wrong = NULL;
     int o;
     optind = 0;
@@ -117,8 +126,7 @@ static void watch(struct lx_try *t)
 static int run(struct lx_try *t, struct lx_err *err)
 {
     size_t steps;
-    if (lx_loop_new(&t->loop, err) ||
-        lx_signal_new(t->loop, SIGINT, on_signal, t, &t->intr, err) ||
+    if (lx_loop_new(&t->loop, err) || lx_signal_new(t->loop, SIGINT, on_signal, t, &t->intr, err) ||
         lx_signal_new(t->loop, SIGTERM, on_signal, t, &t->term, err) || lx_try_setup(t, err))
         return -1;
     steps = json_array_size(lx_json_arr(t->payload, "dockerSteps"));

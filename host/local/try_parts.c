@@ -102,7 +102,8 @@ static int write_kubeconfig(struct lx_try *t, const char *token, struct lx_err *
                 "clusters:\n- name: local\n  cluster: {server: 'http://127.0.0.1:%u'}\n"
                 "users:\n- name: local\n  user: {token: '%s'}\n"
                 "contexts:\n- name: local\n  context: {cluster: local, user: local, namespace: "
-                "default}\n", t->cluster.port, token);
+                "default}\n",
+                t->cluster.port, token);
     return lx_file_write(path, text, strlen(text), 0600, err);
 }
 
@@ -117,11 +118,30 @@ int lx_try_start_standins(struct lx_try *t, struct lx_err *err)
     lx_auto(str) char *repo = lx_strf("%s=%s", t->repo_name, t->repo);
     lx_auto(str) char *root = lx_path_join(t->dir, "cluster");
     lx_auto(str) char *tools = lx_path_join(t->dir, "tools");
-    const char *cluster[] = {"cluster-stand-in", "--root", root, "--tools", tools, "--token", token,
-                             "--record", cluster_record, "--rbac", t->keep ? "--keep" : NULL, NULL};
-    const char *frontend[] = {"frontend-stand-in", "--password", "try", "--job", job, "--repo", repo,
-                              "--record", frontend_record, t->files_dir ? "--files" : NULL,
-                              t->files_dir, NULL};
+    const char *cluster[] = {"cluster-stand-in",
+                             "--root",
+                             root,
+                             "--tools",
+                             tools,
+                             "--token",
+                             token,
+                             "--record",
+                             cluster_record,
+                             "--rbac",
+                             t->keep ? "--keep" : NULL,
+                             NULL};
+    const char *frontend[] = {"frontend-stand-in",
+                              "--password",
+                              "try",
+                              "--job",
+                              job,
+                              "--repo",
+                              repo,
+                              "--record",
+                              frontend_record,
+                              t->files_dir ? "--files" : NULL,
+                              t->files_dir,
+                              NULL};
     if (start(t, &t->cluster, "cluster stand-in", cluster, NULL, err) ||
         start(t, &t->frontend, "frontend stand-in", frontend, NULL, err) ||
         await_port(t, &t->cluster, err) || await_port(t, &t->frontend, err))
@@ -134,10 +154,18 @@ int lx_try_start_standins(struct lx_try *t, struct lx_err *err)
 /* Variables of the caller that reach the executor, so that settings can be tried too. */
 static bool passed_on(const char *pair)
 {
-    static const char *const prefixes[] = {
-        "PATH=",        "LANG=",          "TMPDIR=",       "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
-        "LSAN_OPTIONS=", "SRC_LOG_",      "LUNEXEC_",      "KUBERNETES_JOB_",
-        "KUBERNETES_RUN_AS_", "KUBERNETES_FS_GROUP=", "EXECUTOR_KUBERNETES_"};
+    static const char *const prefixes[] = {"PATH=",
+                                           "LANG=",
+                                           "TMPDIR=",
+                                           "ASAN_OPTIONS=",
+                                           "UBSAN_OPTIONS=",
+                                           "LSAN_OPTIONS=",
+                                           "SRC_LOG_",
+                                           "LUNEXEC_",
+                                           "KUBERNETES_JOB_",
+                                           "KUBERNETES_RUN_AS_",
+                                           "KUBERNETES_FS_GROUP=",
+                                           "EXECUTOR_KUBERNETES_"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         if (lx_starts_with(pair, prefixes[i]))
             return true;
@@ -175,8 +203,8 @@ int lx_try_start_executor(struct lx_try *t, struct lx_err *err)
         bool ours = false;
         for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
             size_t len = strlen(fixed[i][0]);
-            ours = ours || (fixed[i][1] && strncmp(*pair, fixed[i][0], len) == 0 &&
-                            (*pair)[len] == '=');
+            ours = ours ||
+                   (fixed[i][1] && strncmp(*pair, fixed[i][0], len) == 0 && (*pair)[len] == '=');
         }
         if (passed_on(*pair) && !ours)
             json_array_append_new(env, json_string(*pair));

@@ -60,7 +60,7 @@ void lx_try_say(struct lx_try *t, const char *fmt, ...)
 
 static struct entry *entry_of(struct lx_try *t, const char *key)
 {
-    lx_list_each(it, &t->entries) {
+    lx_list_each (it, &t->entries) {
         struct entry *entry = lx_container_of(it, struct entry, link);
         if (lx_streq(entry->key, key))
             return entry;
@@ -226,7 +226,7 @@ void lx_try_follow_done(struct lx_try *t)
         close(t->cluster_fd);
     lx_lines_done(&t->record_lines);
     lx_lines_done(&t->cluster_lines);
-    lx_list_each(it, &t->entries) {
+    lx_list_each (it, &t->entries) {
         struct entry *entry = lx_container_of(it, struct entry, link);
         lx_list_remove(&entry->link);
         free(entry->key);

@@ -62,11 +62,10 @@ static int fail(struct lx_try *t, const char *reason)
 static int executor_ended_early(struct lx_try *t)
 {
     lx_auto(str) char *reason =
-        t->executor.signum
-            ? lx_strf("the executor was killed by signal %d before the job ended",
-                      t->executor.signum)
-            : lx_strf("the executor ended with status %lld before the job ended",
-                      (long long)t->executor.status);
+        t->executor.signum ? lx_strf("the executor was killed by signal %d before the job ended",
+                                     t->executor.signum)
+                           : lx_strf("the executor ended with status %lld before the job ended",
+                                     (long long)t->executor.status);
     show_tail("The executor's last words:", lx_buf_str(&t->executor.said));
     return fail(t, reason);
 }
@@ -82,7 +81,7 @@ int lx_try_report(struct lx_try *t)
         return executor_ended_early(t);
     if (!t->marked)
         return fail(t, "a stand-in ended before the job did");
-    json_array_foreach(t->violations, i, text)
+    json_array_foreach (t->violations, i, text)
         fprintf(stderr, "lunexec: the executor broke the contract: %s\n", json_string_value(text));
     if (!lx_streq(lx_json_str(t->marked, "state", ""), "completed"))
         return fail(t, plain_reason(t));
@@ -91,7 +90,8 @@ int lx_try_report(struct lx_try *t)
         return fail(t, "the job completed, but the executor broke the contract (see above)");
     if (t->executor.ended && (t->executor.status != 0 || t->executor.signum))
         return executor_ended_early(t);
-    printf("\n%scompleted in %llu.%llu s%s\n", lx_try_colour(t, 'g'), (unsigned long long)(ms / 1000),
-           (unsigned long long)(ms % 1000 / 100), lx_try_colour(t, '0'));
+    printf("\n%scompleted in %llu.%llu s%s\n", lx_try_colour(t, 'g'),
+           (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000 / 100),
+           lx_try_colour(t, '0'));
     return 0;
 }

@@ -73,8 +73,17 @@ int lx_try_command(struct lx_try *t, const char *const *argv, struct lx_buf *out
 static int git(struct lx_try *t, const char *dir, struct lx_buf *out, struct lx_err *err,
                const char *const *words)
 {
-    const char *argv[24] = {"git",  "-c", "user.name=lunexec", "-c", "user.email=try@lunexec.invalid",
-                            "-c",   "init.defaultBranch=main", "-c", "safe.directory=*", "-C", dir};
+    const char *argv[24] = {"git",
+                            "-c",
+                            "user.name=lunexec",
+                            "-c",
+                            "user.email=try@lunexec.invalid",
+                            "-c",
+                            "init.defaultBranch=main",
+                            "-c",
+                            "safe.directory=*",
+                            "-C",
+                            dir};
     size_t n = 11;
     for (size_t i = 0; words[i] && n < 23; i++)
         argv[n++] = words[i];
@@ -105,7 +114,7 @@ static int write_helper(struct lx_try *t, struct lx_err *err)
     lx_auto(str) char *dir = lx_path_join(t->dir, "tools");
     lx_auto(str) char *path = lx_path_join(dir, "batcheshelper");
     return lx_mkdirs(dir, 0755, err) || write_out(bundled("batcheshelper"), path, 0755, err) ? -1
-                                                                                            : 0;
+                                                                                             : 0;
 }
 
 static int example_repo(struct lx_try *t, struct lx_err *err)

@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -37,11 +36,6 @@ def wait_for(what, condition, seconds=20):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for {what}")
         time.sleep(0.02)
-
-
-def run_lines(text):
-    """The commands of a run step as the server sends them (contract 2.2)."""
-    return text
 
 
 def batch_job(steps, version=2, job_id=1, commit="HEAD", secrets=None, files=None, keys=None):
@@ -168,12 +162,21 @@ class Frontend(StandIn):
     def violations(self):
         return [r["text"] for r in self.events("violation")]
 
+    executor = None  # whose early end makes waiting for it pointless
+
     def marked(self, seconds=30):
-        return wait_for("the job to be marked", lambda: self.events("marked"), seconds)[0]
+        def look():
+            ended = self.executor.popen.poll() if self.executor else None
+            found = self.events("marked")
+            if ended and not found:
+                raise AssertionError(f"the executor ended with {ended}: {self.executor.err()}")
+            return found
+
+        return wait_for("the job to be marked", look, seconds)[0]
 
     def entry(self, key):
         """The last state of a log entry, from the calls that were answered with success."""
-        found, ids = {}, {}
+        found = {}
         for call in self.records():
             body = call.get("body")
             if not isinstance(body, dict) or call.get("status") not in (200, 204):
@@ -293,8 +296,11 @@ class Bench(contextlib.AbstractContextManager):
                 env.pop(key, None)
             else:
                 env[key] = str(value)
-        return self.add(Process([EXECUTOR, "run"], self.dir, name, env,
-                                stdin=subprocess.DEVNULL))
+        executor = self.add(Process([EXECUTOR, "run"], self.dir, name, env,
+                                    stdin=subprocess.DEVNULL))
+        if getattr(self, "frontend", None):
+            self.frontend.executor = executor
+        return executor
 
     def leftovers(self):
         """Names of the Jobs and Secrets that were created and not deleted, by the record."""
