@@ -128,6 +128,7 @@ static int serve(struct child *child, struct lx_err *err)
             return -1;
         settle(&child->in);
         settle(&child->out);
+        lx_vm_tidy(child->vm);
     }
 }
 

@@ -12,14 +12,15 @@
 
 /* ---- Resource limits ---- */
 
+/* Processor time: the executor starts a new child after an hour of it. Descriptors: fewer than are
+ * open, so no more; but poll waits for as many at once. */
 static int set_limits(size_t memory_max, struct lx_err *err)
 {
     const struct {
         __rlimit_resource_t resource;
         rlim_t max;
     } limits[] = {
-        {RLIMIT_AS, memory_max}, {RLIMIT_CPU, 3600}, /* the executor starts a new child then */
-        {RLIMIT_NOFILE, 0},                          /* none beyond what is open */
+        {RLIMIT_AS, memory_max}, {RLIMIT_CPU, 3600}, {RLIMIT_NOFILE, 1},
         {RLIMIT_FSIZE, 0},       {RLIMIT_CORE, 0},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {

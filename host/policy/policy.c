@@ -341,7 +341,7 @@ static int send_bundle(struct lx_policy *policy, struct lx_err *err)
     if (lx_frame_begin(&frame, err) || lx_value_put_head(&frame, LX_VALUE_ARRAY, 4, err) ||
         lx_value_put_string(&frame, "load", 4, err) ||
         lx_value_put_int(&frame, (int64_t)policy->opts.memory_max, err) ||
-        lx_value_put_int(&frame, policy->opts.call_timeout_ms / 5 * 4, err) ||
+        lx_value_put_int(&frame, policy->opts.call_cpu_ms, err) ||
         lx_bundle_put(policy->bundle, &frame, err))
         return -1;
     lx_frame_seal(&frame);
@@ -422,6 +422,8 @@ int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle, const struct l
     policy->opts = opts ? *opts : (struct lx_policy_opts){0};
     if (!policy->opts.call_timeout_ms)
         policy->opts.call_timeout_ms = CALL_TIMEOUT_MS;
+    if (!policy->opts.call_cpu_ms)
+        policy->opts.call_cpu_ms = policy->opts.call_timeout_ms / 2;
     if (!policy->opts.load_timeout_ms)
         policy->opts.load_timeout_ms = LOAD_TIMEOUT_MS;
     if (!policy->opts.memory_max)

@@ -1,5 +1,7 @@
 #include "value.h"
 
+#include "lunexec/escape.h"
+
 #include <string.h>
 
 int lx_value_put_kind(struct lx_buf *out, enum lx_value_kind kind, struct lx_err *err)
@@ -142,25 +144,10 @@ int lx_value_next(struct lx_value_reader *reader, struct lx_value_token *ret_tok
     return 0;
 }
 
-/* The length of the character at `at`, of which `len` bytes are there; 0 if it is none. */
-static size_t utf8_char(const unsigned char *at, size_t len)
-{
-    size_t size = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    if (at[0] > 0xf4 || size > len)
-        return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    bool bad = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-               (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
-    return bad ? 0 : size;
-}
-
 bool lx_utf8_valid(const char *data, size_t len)
 {
-    const unsigned char *at = (const unsigned char *)data, *end = at + len;
-    while (at < end) {
-        size_t size = utf8_char(at, (size_t)(end - at));
+    for (size_t at = 0; at < len;) {
+        size_t size = (unsigned char)data[at] < 0x80 ? 1 : lx_utf8_sequence(data + at, len - at);
         if (!size)
             return false;
         at += size;

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <string.h>
 
+/* Garbage of earlier calls that is left lying. */
+#define GARBAGE_MAX ((size_t)1 << 20)
 /* For loading, in milliseconds of processor time. */
 #define LOAD_CPU_MS 1600
 
@@ -300,9 +302,13 @@ int lx_vm_serve(struct lx_vm *vm, const char *data, size_t len, struct lx_buf *o
     else
         rc = put_failure(vm, status, err);
     lua_settop(vm->L, 0);
-    if (vm->used > 2 * vm->settled + ((size_t)1 << 20))
-        collect(vm);
     return rc;
+}
+
+void lx_vm_tidy(struct lx_vm *vm)
+{
+    if (vm->used > vm->settled + GARBAGE_MAX)
+        collect(vm);
 }
 
 /* ---- Life ---- */
@@ -322,8 +328,8 @@ int lx_vm_new(struct lx_vm **ret_vm, struct lx_err *err)
         lx_vm_free(vm);
         return lx_fail(err, LX_E_IO, "cannot create a Lua state");
     }
-    /* A call's garbage is less than the state; mostly it is collected between calls. */
-    lua_gc(vm->L, LUA_GCINC, 400, 0, 0);
+    /* An ordinary call is over before a collection would begin; lx_vm_tidy follows. */
+    lua_gc(vm->L, LUA_GCINC, 1000, 0, 0);
     lua_pushcfunction(vm->L, open_protected);
     if (lua_pcall(vm->L, 0, 0, 0) != LUA_OK) {
         lx_fail(err, LX_E_IO, "cannot set up Lua: %s", lua_tostring(vm->L, -1));

@@ -32,7 +32,9 @@ struct lx_policy_call;
 
 struct lx_policy_opts {
     const char *exe;           /* the child's program; NULL: lunexec-policy beside our own binary */
-    unsigned call_timeout_ms;  /* [1000]; a script may use 4/5 of it in processor time */
+    unsigned call_timeout_ms;  /* [1000], by the clock on the wall: then the child is killed */
+    unsigned call_cpu_ms;      /* of processor time: then a script is stopped with an error that
+                                  says where it was [half of call_timeout_ms] */
     unsigned load_timeout_ms;  /* [2000] */
     size_t memory_max;         /* of the Lua state [32 MiB] */
 };

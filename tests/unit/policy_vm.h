@@ -36,6 +36,7 @@ static inline struct lx_answer vm_serve(struct lx_vm *vm, json_t *message)
         fail_msg("answer: %s", err.text);
     lx_buf_done(&in);
     lx_buf_done(&out);
+    lx_vm_tidy(vm);
     return answer;
 }
 

@@ -87,7 +87,8 @@ static void wait_for(struct fixture *fx, const bool *flag)
 /* Starts a pool with this policy.lua and waits until it is ready or refused. */
 static void start_with(struct fixture *fx, const char *source, const struct lx_policy_opts *given)
 {
-    struct lx_policy_opts opts = given ? *given : (struct lx_policy_opts){.call_timeout_ms = 10000};
+    struct lx_policy_opts opts =
+        given ? *given : (struct lx_policy_opts){.call_timeout_ms = 20000, .call_cpu_ms = 20000};
     struct lx_err err;
     if (!opts.exe)
         opts.exe = self;
@@ -287,7 +288,7 @@ static void test_endless_loop_is_stopped_with_its_place(void **state)
     start_with(fx,
                "return {api = 1, f = function()\n while true do end end,\n"
                "ok = function() return 1 end}",
-               &(struct lx_policy_opts){.call_timeout_ms = 10000});
+               &(struct lx_policy_opts){.call_timeout_ms = 15000, .call_cpu_ms = 200});
     struct outcome outcome = call(fx, "f", "[]");
     check_failure(&outcome, LX_E_REFUSED, "policy.lua:2: the time limit is used up");
     outcome_done(&outcome);
