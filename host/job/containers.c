@@ -63,7 +63,10 @@ static void start(struct lx_containers *containers, size_t i, const struct lx_po
 {
     const struct lx_workload_container *c = &containers->opts.workload->containers[i];
     struct follower *follower = &containers->followers[i];
-    follower->entry = lx_entry_open(containers->opts.entries, c->key, c->argv);
+    /* What held the pod up may have been told in the entry already. */
+    follower->entry = lx_entry_find(containers->opts.entries, c->key);
+    if (!follower->entry)
+        follower->entry = lx_entry_open(containers->opts.entries, c->key, c->argv);
     struct lx_podlog_opts opts = {
         .ns = containers->opts.executor->ns,
         .pod = pod->name,

@@ -37,6 +37,7 @@ struct lx_entries {
     const struct lx_mask *mask;
     uint64_t deadline_ms;
     struct lx_list list;
+    int64_t last_id; /* of the entry added last; ids count up from 1 (contract 1.7) */
     struct lx_timer *timer;
     struct lx_task pump_task, done_task;
     bool flushing, abandoned, has_error;
@@ -129,6 +130,16 @@ struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char
     return entry;
 }
 
+struct lx_entry *lx_entry_find(struct lx_entries *entries, const char *key)
+{
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (lx_streq(entry->key, key))
+            return entry;
+    }
+    return NULL;
+}
+
 static void note_write(struct lx_entry *entry, int result, const struct lx_err *err)
 {
     if (result < 0)
@@ -202,7 +213,7 @@ static void on_added(void *arg, int64_t id, const struct lx_err *err)
         if (err->code == LX_E_NOT_FOUND)
             entry->entries->abandoned = true;
     } else {
-        entry->id = id;
+        entry->id = entry->entries->last_id = id;
     }
     pump(entry->entries);
 }
@@ -267,6 +278,7 @@ static void pump_add(struct lx_entries *entries)
             continue;
         if (!entry->call) {
             struct lx_log_entry wire = wire_entry(entry, false);
+            wire.expect_id = entries->last_id + 1;
             entry->call = lx_queue_add_entry(entries->opts->queue, entries->job, &wire,
                                              entries->deadline_ms, on_added, entry);
         }

@@ -22,6 +22,9 @@ void lx_entries_free(struct lx_entries *entries);
  * entry lives as long as `entries`. */
 struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char *const *command);
 
+/* The entry with that key, NULL if none was opened. */
+struct lx_entry *lx_entry_find(struct lx_entries *entries, const char *key);
+
 /* Output of a container; the executor's own lines ("stdout: " prefix); and text without a prefix.
  */
 void lx_entry_write(struct lx_entry *entry, const char *data, size_t len);

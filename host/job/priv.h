@@ -8,6 +8,7 @@
 #include "job/entries.h"
 #include "job/failure.h"
 #include "job/metrics.h"
+#include "job/progress.h"
 #include "job/workload.h"
 #include "lunexec/executor.h"
 #include "lunexec/limiter.h"
@@ -74,6 +75,7 @@ struct lx_run {
     struct lx_failure failure; /* kind NONE: succeeded so far */
     struct lx_mask *mask;
     struct lx_entries *entries;
+    struct lx_progress *progress;
     struct lx_workload *workload;
     json_t *manifest;                       /* the plan, checked and completed */
     char *job_uid;                          /* UID of the Job we created; NULL before */

@@ -118,6 +118,7 @@ struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job)
     make_mask(run);
     uint64_t patience = run->started_ms + (uint64_t)ex->opts.max_runtime_ms + ENTRY_GRACE_MS;
     run->entries = lx_entries_new(&ex->opts, job, run->mask, patience);
+    run->progress = lx_progress_new(run->entries);
     lx_list_push(&ex->runs, &run->link);
     if (ex->opts.max_runtime_ms > 0)
         lx_timer_start(run->deadline, (uint64_t)ex->opts.max_runtime_ms, 0);
@@ -138,6 +139,7 @@ void lx_run_free(struct lx_run *run)
     if (run->workload && lx_map_get(run->ex->by_job_name, run->workload->job_name) == run)
         lx_map_remove(run->ex->by_job_name, run->workload->job_name);
     lx_containers_free(run->containers);
+    lx_progress_free(run->progress);
     lx_entries_free(run->entries);
     lx_workload_free(run->workload);
     lx_failure_done(&run->failure);
@@ -189,6 +191,7 @@ void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod
         return;
     if (run->state_id == LX_STATE_PENDING || run->state_id == LX_STATE_RUNNING ||
         run->state_id == LX_STATE_DRAINING_LOGS) {
+        lx_progress_pod(run->progress, pod);
         lx_containers_update(run->containers, pod);
         if (run->state_id != LX_STATE_DRAINING_LOGS)
             lx_run_judge(run, pod, event == LX_POD_DELETED);

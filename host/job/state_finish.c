@@ -20,16 +20,15 @@ void lx_event_ending(struct lx_run *run, enum lx_run_event event)
     (void)event;
 }
 
-/* A failure before any container ran has no log of its own: it is shown where users look first. */
+/* A failure before the first container ran has no log of its own: it is shown where users look
+ * first. */
 static void explain(struct lx_run *run)
 {
-    if (run->failure.kind == LX_FAIL_NONE || run->containers)
-        return;
-    struct lx_entry *entry = lx_entry_open(run->entries, "setup.workspace", NULL);
-    lx_auto(strv) char **lines = lx_split(run->failure.message, '\n');
-    for (char **line = lines; *line; line++)
-        lx_entry_line(entry, *line);
-    lx_entry_finish(entry, 1);
+    struct lx_entry *entry = lx_entry_find(run->entries, "setup.workspace");
+    if (run->failure.kind != LX_FAIL_NONE && (!run->containers || entry))
+        lx_progress_failure(run->progress, run->failure.message);
+    else if (entry)
+        lx_entry_finish(entry, -1);
 }
 
 static void clean_next(struct lx_run *run);
@@ -90,9 +89,9 @@ static void clean_next(struct lx_run *run)
 void lx_state_cleaning(struct lx_run *run)
 {
     lx_timer_stop(run->deadline);
+    explain(run);
     if (run->containers)
         lx_containers_stop(run->containers);
-    explain(run);
     if (run->ex->opts.keep_jobs) {
         lx_entry_finish(lx_entry_open(run->entries, "teardown.fs", NULL), 0);
         lx_run_go(run, LX_STATE_FLUSHING);

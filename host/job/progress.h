@@ -1,0 +1,24 @@
+/*
+ * Why a job is not running yet, told in its log as it happens: each thing once, as lines of
+ * `setup.workspace`, the first entry that users see.
+ */
+#ifndef LX_JOB_PROGRESS_H
+#define LX_JOB_PROGRESS_H
+
+#include "job/entries.h"
+#include "lunexec/watch.h"
+
+struct lx_progress;
+
+/* `entries` is borrowed. The entry is opened with the first thing to tell. */
+struct lx_progress *lx_progress_new(struct lx_entries *entries);
+void lx_progress_free(struct lx_progress *progress);
+
+/* Tells what the pod waits for: a node, an image, a configuration. Nothing once `setup.workspace`
+ * has ended. */
+void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod);
+
+/* Tells a failure, line by line, and ends the entry, unless its container has ended it. */
+void lx_progress_failure(struct lx_progress *progress, const char *message);
+
+#endif
