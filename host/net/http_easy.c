@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <strings.h>
 
 /* Buffers of every running transfer: 10,000 log streams have one each. */
 #define RECEIVE_BUFFER 16384L
@@ -171,14 +172,18 @@ static CURLcode setup_method(struct lx_http_call *call, const char *method)
     return rc;
 }
 
-static CURLcode setup_connection(const struct lx_http_conf *conf, CURL *easy, uint64_t timeout_ms)
+static CURLcode setup_connection(const struct lx_http_conf *conf, CURL *easy,
+                                 const struct lx_http_req *req)
 {
     CURLcode rc = CURLE_OK;
+    uint64_t timeout_ms = req->timeout_ms;
+    /* Without TLS there is no HTTP/2 to wait for, but curl would wait for the first answer. */
+    bool may_share = !conf->http1_only && strncasecmp(req->url, "https:", 6) == 0;
     long http = conf->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS;
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_HTTP_VERSION, http);
-    SET(CURLOPT_PIPEWAIT, conf->http1_only ? 0L : 1L);
+    SET(CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
     SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
@@ -224,6 +229,6 @@ int lx_http_easy_setup(struct lx_http_call *call, const struct lx_http_req *req,
     if (rc == CURLE_OK)
         rc = setup_method(call, method);
     if (rc == CURLE_OK)
-        rc = setup_connection(&call->http->conf, call->easy, req->timeout_ms);
+        rc = setup_connection(&call->http->conf, call->easy, req);
     return rc ? lx_fail(err, LX_E_INVALID, "libcurl: %s", curl_easy_strerror(rc)) : 0;
 }

@@ -442,6 +442,27 @@ static void test_idle_is_quiet(void **state)
     assert_in_range(after.ru_nvcsw - before.ru_nvcsw, 1, 5);
 }
 
+/* A call without an answer holds up no other, also as the first one to a host. */
+static void test_nothing_waits_behind_a_hanging_call(void **state)
+{
+    struct server *server = *state;
+    struct answer hanging, other;
+    lx_auto(str) char *hold = lx_strf("%s/hold", server->url);
+    lx_auto(str) char *echo = lx_strf("%s/echo", server->url);
+    struct lx_http_req first = {.url = hold, .timeout_ms = 2 * TEST_TIMEOUT_MS};
+    struct lx_http_req second = {.method = "POST", .url = echo, .body = "x", .body_len = 1};
+    answer_init(&hanging);
+    answer_init(&other);
+    call_start(&server->fixture, &first, false, &hanging);
+    call_start(&server->fixture, &second, false, &other);
+    wait_for(&server->fixture, &other.done);
+    assert_int_equal(other.result.status, 200);
+    assert_false(hanging.done);
+    lx_http_cancel(hanging.call);
+    answer_done(&hanging);
+    answer_done(&other);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -458,6 +479,7 @@ int main(void)
         TEST(test_cancel_inside_own_callback),
         TEST(test_start_inside_callback),
         TEST(test_chain),
+        TEST(test_nothing_waits_behind_a_hanging_call),
         TEST(test_free_with_calls),
         TEST(test_cancel_many_then_go_on),
         TEST(test_name),
