@@ -1,11 +1,10 @@
 """The whole way of a job, and what can go wrong on it, over the stand-ins."""
 
 import signal
-import sys
 import time
 import unittest
 
-from harness import (Bench, Relay, batch_job, free_port, wait_for)
+from harness import Bench, Relay, batch_job, free_port, main, wait_for
 
 OK_STEPS = ["echo one >> README.md; echo did one", "echo two > two.txt; cat README.md"]
 
@@ -252,4 +251,4 @@ class FirstLight(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[1:]])
+    main()

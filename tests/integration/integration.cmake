@@ -1,0 +1,35 @@
+# End-to-end tests: each method of each test_*.py is a test of its own.
+find_package(Python3 3.9 COMPONENTS Interpreter)
+set(lx_integration ${CMAKE_CURRENT_LIST_DIR})
+
+# The only ones that measure time; they get the machine to themselves.
+set(lx_timed test_sigterm_idle test_frontend_unreachable_then_there test_example_is_quick
+    test_output_is_seen_while_it_runs)
+
+if(NOT Python3_FOUND)
+  message(WARNING "no python3: the end-to-end tests are left out")
+  return()
+endif()
+if(NOT TARGET lunexec)
+  return()
+endif()
+foreach(module first_light standins try helper)
+  set(file ${lx_integration}/test_${module}.py)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(STRINGS ${file} lines REGEX "^class .*TestCase|^    def test_")
+  foreach(line IN LISTS lines)
+    if(line MATCHES "^class ([A-Za-z]+)")
+      set(class ${CMAKE_MATCH_1})
+      continue()
+    endif()
+    string(REGEX MATCH "test_[a-z0-9_]+" method "${line}")
+    string(REGEX REPLACE "^test_" "" short "${method}")
+    set(name e2e_${module}_${short})
+    add_test(NAME ${name} COMMAND ${Python3_EXECUTABLE} -B ${file} ${class}.${method})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS e2e SKIP_RETURN_CODE 77
+      ENVIRONMENT "LUNEXEC_BIN=$<TARGET_FILE:lunexec>")
+    if(method IN_LIST lx_timed)
+      set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+    endif()
+  endforeach()
+endforeach()

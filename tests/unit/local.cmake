@@ -1,0 +1,5 @@
+lx_unit_test(test_local_selector unit/test_local_selector.c LIBS lx_local)
+lx_unit_test(test_local_check unit/test_local_check.c LIBS lx_local)
+lx_unit_test(test_local_expand unit/test_local_expand.c LIBS lx_local)
+lx_unit_test(test_local_payload unit/test_local_payload.c LIBS lx_local lx_queue)
+include(${CMAKE_CURRENT_LIST_DIR}/../integration/integration.cmake)
