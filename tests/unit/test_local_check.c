@@ -17,7 +17,7 @@ static json_t *parse(const char *text)
     lx_auto(str) char *json = lx_strdup(text);
     for (char *at = json; *at; at++)
         *at = *at == '\'' ? '"' : *at;
-    json_t *value = json_loads(json, 0, NULL);
+    json_t *value = json_loads(json, JSON_DECODE_ANY, NULL);
     assert_non_null(value);
     return value;
 }
