@@ -6,7 +6,7 @@
 #include "lunexec/backoff.h"
 #include "lunexec/text.h"
 
-#define FAILURE_PAUSE_MAX_MS 30000
+#define FAILURE_PAUSE_MAX_MS 5000
 
 static void told_idle(void *arg)
 {

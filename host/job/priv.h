@@ -72,6 +72,7 @@ struct lx_run {
     struct lx_timer *deadline;    /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
     struct lx_timer *wait;        /* a pause inside a state */
 
+    bool hurry;                /* told to stop, or nobody waits for the outcome */
     struct lx_failure failure; /* kind NONE: succeeded so far */
     struct lx_mask *mask;
     struct lx_entries *entries;
@@ -108,6 +109,10 @@ void lx_run_fail(struct lx_run *run, enum lx_failure_kind kind, const char *fmt,
 /* From outside: cancel, lost, deadline, stop. */
 void lx_run_stop(struct lx_run *run, enum lx_failure_kind kind, const char *message);
 
+/* How long a run may wait for a peer at its end: `usual_ms`, but not long when the executor is told
+ * to stop, or when nobody waits for the outcome. */
+uint64_t lx_run_patience(const struct lx_run *run, uint64_t usual_ms);
+
 /* The watch saw the run's pod. */
 void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod *pod);
 
@@ -129,8 +134,10 @@ void lx_state_reporting(struct lx_run *run);
 void lx_state_gone(struct lx_run *run);
 
 void lx_event_before_pod(struct lx_run *run, enum lx_run_event event);
+void lx_event_creating(struct lx_run *run, enum lx_run_event event);
 void lx_event_with_pod(struct lx_run *run, enum lx_run_event event);
 void lx_event_draining(struct lx_run *run, enum lx_run_event event);
+void lx_event_flushing(struct lx_run *run, enum lx_run_event event);
 void lx_event_ending(struct lx_run *run, enum lx_run_event event);
 
 /* Judges the pod record and goes on when it has ended. */

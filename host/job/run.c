@@ -11,6 +11,9 @@
 /* Log entries are delivered with patience until the job's own deadline, and this much longer. */
 #define ENTRY_GRACE_MS 60000
 
+/* What is left of Kubernetes' 30 s of grace has to do for the end of a stopped job. */
+#define SHORT_PATIENCE_MS 5000
+
 LX_DEFINE_AUTO(secrets, struct lx_secret *, free)
 
 /* The way of a job; docs/architecture.md shows it as a picture. CLEANING is where every way that
@@ -24,7 +27,7 @@ static const struct lx_state states[LX_STATE_COUNT] = {
                            BIT(LX_STATE_PARKED) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_PARKED] = {"PARKED", 0, lx_state_parked, lx_event_before_pod,
                          BIT(LX_STATE_CREATING) | BIT(LX_STATE_CLEANING)},
-    [LX_STATE_CREATING] = {"CREATING", 0, lx_state_creating, lx_event_before_pod,
+    [LX_STATE_CREATING] = {"CREATING", 0, lx_state_creating, lx_event_creating,
                            BIT(LX_STATE_PENDING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_PENDING] = {"PENDING", 0, lx_state_pending, lx_event_with_pod,
                           BIT(LX_STATE_RUNNING) | BIT(LX_STATE_DRAINING_LOGS) |
@@ -35,7 +38,7 @@ static const struct lx_state states[LX_STATE_COUNT] = {
                                 BIT(LX_STATE_CLEANING)},
     [LX_STATE_CLEANING] = {"CLEANING", 0, lx_state_cleaning, lx_event_ending,
                            BIT(LX_STATE_FLUSHING)},
-    [LX_STATE_FLUSHING] = {"FLUSHING", 0, lx_state_flushing, lx_event_ending,
+    [LX_STATE_FLUSHING] = {"FLUSHING", 0, lx_state_flushing, lx_event_flushing,
                            BIT(LX_STATE_REPORTING)},
     [LX_STATE_REPORTING] = {"REPORTING", 0, lx_state_reporting, lx_event_ending,
                             BIT(LX_STATE_GONE)},
@@ -174,9 +177,15 @@ void lx_run_fail(struct lx_run *run, enum lx_failure_kind kind, const char *fmt,
 void lx_run_stop(struct lx_run *run, enum lx_failure_kind kind, const char *message)
 {
     lx_failure_set(&run->failure, kind, "%s", message);
+    run->hurry = run->hurry || kind == LX_FAIL_LOST || kind == LX_FAIL_STOPPED;
     if (kind == LX_FAIL_LOST)
         lx_entries_abandon(run->entries);
     run->state->on_event(run, LX_EVENT_STOP);
+}
+
+uint64_t lx_run_patience(const struct lx_run *run, uint64_t usual_ms)
+{
+    return run->hurry && usual_ms > SHORT_PATIENCE_MS ? SHORT_PATIENCE_MS : usual_ms;
 }
 
 bool lx_run_alive(const struct lx_run *run)

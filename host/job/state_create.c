@@ -76,6 +76,14 @@ static void remove_leftover(struct lx_run *run, const struct step *step)
                                     &opts, 0, on_leftover_deleted, run);
 }
 
+/* A create that is underway may take effect whatever we do, so its answer is waited for. */
+void lx_event_creating(struct lx_run *run, enum lx_run_event event)
+{
+    (void)event;
+    if (!run->kube_call)
+        lx_run_go(run, LX_STATE_CLEANING);
+}
+
 static void on_created(void *arg, const struct lx_kube_result *result)
 {
     struct lx_run *run = arg;
@@ -91,8 +99,12 @@ static void on_created(void *arg, const struct lx_kube_result *result)
         if (step.kind == LX_KUBE_JOB)
             run->job_uid =
                 lx_strdup(lx_json_str(lx_json_obj(result->object, "metadata"), "uid", ""));
-        lx_state_creating(run);
-    } else if (result->err.code == LX_E_CONFLICT && ++run->attempts < CONFLICT_TRIES) {
+        if (run->failure.kind == LX_FAIL_NONE)
+            lx_state_creating(run);
+        else
+            lx_run_go(run, LX_STATE_CLEANING);
+    } else if (result->err.code == LX_E_CONFLICT && run->failure.kind == LX_FAIL_NONE &&
+               ++run->attempts < CONFLICT_TRIES) {
         remove_leftover(run, &step);
     } else {
         /* It may have been made all the same, so clean-up looks for it. */

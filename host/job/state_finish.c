@@ -12,7 +12,6 @@
 /* Patience with the API server when deleting, and with the frontend when marking. */
 #define DELETE_PATIENCE_MS 60000
 #define MARK_PATIENCE_MS 300000
-#define LOST_PATIENCE_MS 5000
 
 void lx_event_ending(struct lx_run *run, enum lx_run_event event)
 {
@@ -76,9 +75,9 @@ static void clean_next(struct lx_run *run)
     static const struct lx_kube_delete_opts opts = {.grace_seconds = -1};
     if (next_leftover(run)) {
         run->call_ms = lx_now_ms();
-        run->kube_call = lx_kube_delete(run->ex->opts.kube, run->cleaning.kind, run->ex->opts.ns,
-                                        run->cleaning.name, &opts, lx_now_ms() + DELETE_PATIENCE_MS,
-                                        on_deleted, run);
+        run->kube_call = lx_kube_delete(
+            run->ex->opts.kube, run->cleaning.kind, run->ex->opts.ns, run->cleaning.name, &opts,
+            lx_now_ms() + lx_run_patience(run, DELETE_PATIENCE_MS), on_deleted, run);
         return;
     }
     lx_entry_finish(run->teardown, run->teardown_code);
@@ -110,8 +109,26 @@ static void on_flushed(void *arg)
     lx_run_go(run, LX_STATE_REPORTING);
 }
 
+static void limit_flushing(struct lx_run *run)
+{
+    if (run->hurry)
+        lx_timer_start(run->state_timer, lx_run_patience(run, UINT64_MAX), 0);
+}
+
+void lx_event_flushing(struct lx_run *run, enum lx_run_event event)
+{
+    if (event == LX_EVENT_STOP) {
+        limit_flushing(run);
+    } else if (event == LX_EVENT_TIMEOUT) {
+        lx_log(run->ex->opts.log, LX_LOG_WARN, "the log of a stopped job is not delivered",
+               LX_STR("job", run->job->uid));
+        lx_entries_abandon(run->entries);
+    }
+}
+
 void lx_state_flushing(struct lx_run *run)
 {
+    limit_flushing(run);
     lx_entries_flush(run->entries, on_flushed, run);
 }
 
@@ -142,11 +159,10 @@ void lx_state_reporting(struct lx_run *run)
         lx_run_go(run, LX_STATE_GONE);
         return;
     }
-    uint64_t patience = run->failure.kind == LX_FAIL_LOST ? LOST_PATIENCE_MS : MARK_PATIENCE_MS;
     lx_auto(str) char *message = first_line(run);
     run->queue_call =
         lx_queue_mark(run->ex->opts.queue, run->job, lx_failure_mark(run->failure.kind), message,
-                      lx_now_ms() + patience, on_marked, run);
+                      lx_now_ms() + lx_run_patience(run, MARK_PATIENCE_MS), on_marked, run);
 }
 
 void lx_state_gone(struct lx_run *run)
