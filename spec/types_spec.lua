@@ -18,10 +18,12 @@ end
 
 --- Environment variable and policy key of each setting that the executor hands to a policy.
 local function settings_of_the_host()
-  local text = testing.read("host/app/settings_table.c"):gsub("%s+", " ")
   local settings = {}
-  for name, key in text:gmatch('{ ?"([A-Z_]+)", [A-Z_]+, FIELD%([%w_]+%), [^,]+, "([a-z_]+)"') do
-    settings[name] = key
+  for _, group in ipairs { "sourcegraph", "kubernetes", "lunexec" } do
+    local text = testing.read("host/app/settings_" .. group .. ".c"):gsub("%s+", " ")
+    for name, row in text:gmatch('{%.name = "([A-Z_]+)",(.-)}') do
+      settings[name] = row:match('%.policy_key = "([a-z_]+)"')
+    end
   end
   return settings
 end

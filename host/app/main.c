@@ -3,9 +3,11 @@
  */
 #include "app/run.h"
 #include "app/settings.h"
+#include "app/validate.h"
 #include "lunexec/local.h"
 #include "lunexec/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +19,11 @@ static const char usage[] =
     "usage: lunexec [COMMAND]\n"
     "\n"
     "  run        take jobs from Sourcegraph and run them as Kubernetes Jobs (the default)\n"
+    "  validate   check settings, git, frontend, Kubernetes permissions and policy\n"
+    "  settings   list the settings; --markdown: as in docs/settings.md\n"
     "  try        run an example job end to end on this machine; see lunexec try --help\n"
     "  version    print the version\n"
-    "  help       print this; `lunexec run --help` lists the settings\n";
+    "  help       print this\n";
 
 static int print_settings(bool markdown)
 {
@@ -38,18 +42,47 @@ static int print_settings(bool markdown)
     return 0;
 }
 
+static struct lx_env environment(void)
+{
+    return (struct lx_env){.vars = environ, .program = program_invocation_short_name};
+}
+
+static int wrong_use(const char *command, const char *argument)
+{
+    fprintf(stderr,
+            "lunexec: %s takes no argument \"%s\"; settings are environment variables, see "
+            "lunexec settings\n",
+            command, argument);
+    return 2;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    return argc > 1 && (lx_streq(argv[1], "--help") || lx_streq(argv[1], "-h"));
+}
+
 static int run_command(int argc, char **argv)
 {
-    if (argc > 1 && (lx_streq(argv[1], "--help") || lx_streq(argv[1], "-h")))
-        return print_settings(argc > 2 && lx_streq(argv[2], "--markdown"));
-    if (argc > 1) {
-        fprintf(stderr,
-                "lunexec: run takes no argument \"%s\"; settings are environment variables, "
-                "see lunexec run --help\n",
-                argv[1]);
-        return 2;
-    }
-    return lx_run_main(environ);
+    struct lx_env env = environment();
+    if (asks_for_help(argc, argv))
+        return print_settings(false);
+    return argc > 1 ? wrong_use("run", argv[1]) : lx_run_main(&env);
+}
+
+static int validate_command(int argc, char **argv)
+{
+    struct lx_env env = environment();
+    if (asks_for_help(argc, argv))
+        return print_settings(false);
+    return argc > 1 ? wrong_use("validate", argv[1]) : lx_validate_main(&env);
+}
+
+static int settings_command(int argc, char **argv)
+{
+    bool markdown = argc > 1 && lx_streq(argv[1], "--markdown");
+    if (argc > (markdown ? 2 : 1) && !asks_for_help(argc, argv))
+        return wrong_use("settings", argv[markdown ? 2 : 1]);
+    return print_settings(markdown);
 }
 
 static int version_command(int argc, char **argv)
@@ -73,6 +106,8 @@ static const struct {
     int (*fn)(int argc, char **argv);
 } commands[] = {
     {"run", run_command},
+    {"validate", validate_command},
+    {"settings", settings_command},
     {"try", lx_try_main},
     {"version", version_command},
     {"--version", version_command},

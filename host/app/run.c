@@ -1,8 +1,7 @@
 #include "app/run.h"
 
 #include "app/health.h"
-#include "app/paths.h"
-#include "app/settings.h"
+#include "app/parts.h"
 #include "app/startup.h"
 #include "lunexec/executor.h"
 #include "lunexec/http.h"
@@ -15,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROBLEMS_MAX ((size_t)256 * 1024)
-static const char service_account[] = "/var/run/secrets/kubernetes.io/serviceaccount";
+#define QUEUE_LABEL_MAX 256
+#define WARNINGS_MAX ((size_t)256 * 1024)
 
 struct app {
     struct lx_settings settings;
@@ -168,48 +167,12 @@ static void on_policy_ready(void *arg, const struct lx_err *err)
     app->git = lx_startup_git(app->loop, on_git_version, app);
 }
 
-/* An explicit path must work; otherwise $HOME/.kube/config if it exists, else the pod's own
- * account (contract 3.3). */
-static int find_cluster(struct app *app, struct lx_err *err)
-{
-    const struct lx_settings *s = &app->settings;
-    if (s->kube_config_path) {
-        if (lx_kube_config_file(s->kube_config_path, &app->kube_config, err) < 0)
-            return lx_wrap(err, "invalid EXECUTOR_KUBERNETES_CONFIG_PATH \"%s\"",
-                           s->kube_config_path);
-        return 0;
-    }
-    lx_auto(str) char *path = s->home ? lx_path_join(s->home, ".kube/config") : NULL;
-    if (path && access(path, F_OK) == 0) {
-        if (lx_kube_config_file(path, &app->kube_config, err) == 0)
-            return 0;
-        if (!s->service_host)
-            return lx_wrap(err, "invalid %s", path);
-    }
-    if (s->service_host && s->service_port)
-        return lx_kube_config_pod(s->service_host, s->service_port, service_account,
-                                  &app->kube_config, err);
-    return lx_fail(
-        err, LX_E_INVALID,
-        "no Kubernetes credentials: EXECUTOR_KUBERNETES_CONFIG_PATH is not set, there is "
-        "no $HOME/.kube/config, and this is not a pod (KUBERNETES_SERVICE_HOST and "
-        "KUBERNETES_SERVICE_PORT are not set)");
-}
-
 static int open_policy(struct app *app, struct lx_err *err)
 {
-    const struct lx_settings *s = &app->settings;
-    lx_auto(str) char *data = NULL;
-    if ((!s->policy_dir || !s->library_dir) && lx_app_data_dir(&data, err) < 0)
-        return -1;
-    lx_auto(str) char *policy =
-        s->policy_dir ? lx_strdup(s->policy_dir) : lx_path_join(data, "scripts");
-    lx_auto(str) char *library =
-        s->library_dir ? lx_strdup(s->library_dir) : lx_path_join(data, "lua");
     struct lx_bundle *bundle = NULL;
-    if (lx_bundle_load(policy, library, &bundle, err) < 0)
-        return s->policy_dir ? lx_wrap(err, "LUNEXEC_POLICY_DIR \"%s\"", s->policy_dir) : -1;
     struct lx_policy_opts opts = {0};
+    if (lx_app_bundle(&app->settings, &bundle, err) < 0)
+        return -1;
     return lx_policy_new(app->loop, bundle, &opts, app->log, on_policy_ready, app, &app->policy,
                          err);
 }
@@ -226,9 +189,10 @@ static int name_executor(struct app *app, struct lx_err *err)
     if (app->settings.queue_name) {
         app->queue_label = lx_strdup(app->settings.queue_name);
     } else {
-        char **names = app->settings.queue_names;
-        bool both = lx_strv_len(names) > 1 && !lx_streq(names[0], names[1]);
-        app->queue_label = lx_strdup(both ? "batches_codeintel" : names[0]);
+        lx_auto(buf) struct lx_buf label = LX_BUF_INIT(QUEUE_LABEL_MAX);
+        for (char **name = app->settings.queue_names; *name; name++)
+            lx_buf_addf(&label, NULL, "%s%s", label.len ? "_" : "", *name);
+        app->queue_label = lx_buf_take(&label);
     }
     return 0;
 }
@@ -246,7 +210,6 @@ static void open_health(struct app *app)
 static int open_all(struct app *app, struct lx_err *err)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-    struct lx_http_opts http = {0};
     app->policy_settings = lx_settings_for_policy(&app->settings);
     app->metrics = lx_metrics_new();
     if (name_executor(app, err) < 0)
@@ -255,7 +218,7 @@ static int open_all(struct app *app, struct lx_err *err)
         if (lx_signal_new(app->loop, signals[i], on_signal, app, &app->signals[i], err) < 0)
             return -1;
     }
-    if (lx_http_new(app->loop, &http, &app->http, err) < 0 ||
+    if (lx_app_http(app->loop, &app->settings, &app->http, err) < 0 ||
         lx_kube_new(app->loop, &app->kube_config, app->log, &app->kube, err) < 0 ||
         open_policy(app, err) < 0)
         return -1;
@@ -299,27 +262,22 @@ static int run_loop(struct app *app)
     return app->status;
 }
 
-static int read_settings(struct app *app, char *const *env)
+static void log_warnings(struct app *app, const struct lx_env *env)
 {
-    __attribute__((cleanup(lx_auto_buf))) struct lx_buf problems = LX_BUF_INIT(PROBLEMS_MAX);
-    struct lx_err err;
-    int result = lx_settings_read(&app->settings, env, &problems);
-    if (find_cluster(app, &err) < 0) {
-        lx_buf_addf(&problems, NULL, "%s\n", err.text);
-        result = -1;
-    }
-    lx_auto(strv) char **lines = lx_split(lx_buf_str(&problems), '\n');
+    lx_auto(buf) struct lx_buf warnings = LX_BUF_INIT(WARNINGS_MAX);
+    lx_settings_warnings(env, &warnings);
+    lx_auto(strv) char **lines = lx_split(lx_buf_str(&warnings), '\n');
     for (char **line = lines; *line && **line; line++)
-        fprintf(stderr, "lunexec: %s\n", *line);
-    return result;
+        lx_log(app->log, LX_LOG_WARN, *line);
 }
 
-int lx_run_main(char *const *env)
+int lx_run_main(const struct lx_env *env)
 {
     struct app app = {0};
     int status = 1;
-    if (read_settings(&app, env) == 0) {
+    if (lx_app_configure(env, &app.settings, &app.kube_config) == 0) {
         app.log = lx_log_new(STDERR_FILENO, app.settings.log_level, app.settings.log_format);
+        log_warnings(&app, env);
         status = run_loop(&app);
         lx_log_free(app.log);
     }

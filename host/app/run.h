@@ -4,8 +4,11 @@
 #ifndef LX_APP_RUN_H
 #define LX_APP_RUN_H
 
+#include "app/settings.h"
+
 /* Runs until drained, stopped or unable to start; the exit status: 0 after a drain or a stop, 1
- * when the settings, the credentials or the policy are unusable. `env` is the environment. */
-int lx_run_main(char *const *env);
+ * when the settings, the credentials or the policy are unusable.
+ */
+int lx_run_main(const struct lx_env *env);
 
 #endif

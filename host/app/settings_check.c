@@ -5,6 +5,7 @@
 #include "lunexec/url.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int problem(struct lx_buf *problems, const char *text)
@@ -15,18 +16,9 @@ static int problem(struct lx_buf *problems, const char *text)
 
 static int check_frontend(const struct lx_settings *s, struct lx_buf *problems)
 {
-    if (!s->frontend_url)
-        return problem(problems, "EXECUTOR_FRONTEND_URL is not set: the base URL of Sourcegraph is "
-                                 "required, for example http://sourcegraph-frontend:30080");
-    struct lx_url url = {0};
-    struct lx_err err;
-    if (lx_url_parse(s->frontend_url, &url, &err) < 0) {
-        lx_buf_addf(problems, NULL,
-                    "invalid EXECUTOR_FRONTEND_URL \"%s\": must be in the format scheme://host "
-                    "(and optionally :port): %s\n",
-                    s->frontend_url, err.text);
-        return -1;
-    }
+    struct lx_url url;
+    if (!s->frontend_url || lx_url_parse(s->frontend_url, &url, NULL) < 0)
+        return 0;
     int result = 0;
     if (lx_streq(url.host, "host.docker.internal") && !s->add_host_gateway)
         result = problem(problems, "EXECUTOR_DOCKER_ADD_HOST_GATEWAY must be true when the host of "
@@ -35,41 +27,60 @@ static int check_frontend(const struct lx_settings *s, struct lx_buf *problems)
     return result;
 }
 
-static int check_queues(const struct lx_settings *s, struct lx_buf *problems)
+static int by_name(const void *a, const void *b)
 {
-    if (!s->queue_name && !s->queue_names)
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorted, each once (contract 3.2). */
+static void tidy_queues(char **names)
+{
+    size_t n = lx_strv_len(names), kept = 0;
+    if (n > 0)
+        qsort(names, n, sizeof *names, by_name);
+    for (size_t i = 0; i < n; i++) {
+        if (kept > 0 && lx_streq(names[i], names[kept - 1]))
+            free(names[i]);
+        else
+            names[kept++] = names[i];
+    }
+    if (names)
+        names[kept] = NULL;
+}
+
+static int check_queues(const struct lx_settings *s, const struct lx_env *env,
+                        struct lx_buf *problems)
+{
+    bool name = lx_env_find(env, "EXECUTOR_QUEUE_NAME", NULL);
+    bool names = lx_env_find(env, "EXECUTOR_QUEUE_NAMES", NULL);
+    tidy_queues(s->queue_names);
+    if (!name && !names)
         return problem(problems, "neither EXECUTOR_QUEUE_NAME nor EXECUTOR_QUEUE_NAMES is set");
-    if (s->queue_name && s->queue_names)
+    if (name && names)
         return problem(problems, "both EXECUTOR_QUEUE_NAME and EXECUTOR_QUEUE_NAMES are set");
     return 0;
 }
 
-static int check_terms(const char *name, const json_t *terms, struct lx_buf *problems)
-{
-    for (size_t i = 0; i < json_array_size(terms); i++) {
-        if (!*lx_json_str(json_array_get(terms, i), "topologyKey", "")) {
-            lx_buf_addf(problems, NULL, "invalid %s: item %zu must contain a topologyKey\n", name,
-                        i);
-            return -1;
-        }
-    }
-    return 0;
-}
-
-int lx_settings_check(struct lx_settings *s, struct lx_buf *problems)
+int lx_settings_check(struct lx_settings *s, const struct lx_env *env, struct lx_buf *problems)
 {
     int result = check_frontend(s, problems);
+    if (!lx_env_find(env, "EXECUTOR_FRONTEND_URL", NULL))
+        result =
+            problem(problems, "EXECUTOR_FRONTEND_URL is not set: the base URL of Sourcegraph is "
+                              "required, for example http://sourcegraph-frontend:30080");
     if (!s->password)
         result = problem(problems, "EXECUTOR_FRONTEND_PASSWORD is not set: the value of "
                                    "executors.accessToken of the site configuration is required");
-    result |= check_queues(s, problems);
-    result |= check_terms("EXECUTOR_KUBERNETES_POD_AFFINITY", s->pod_affinity, problems);
-    result |= check_terms("EXECUTOR_KUBERNETES_POD_ANTI_AFFINITY", s->pod_anti_affinity, problems);
+    result |= check_queues(s, env, problems);
     if (s->use_firecracker)
         result = problem(problems, "invalid EXECUTOR_USE_FIRECRACKER \"true\": jobs run as "
                                    "Kubernetes Jobs, without Firecracker");
-    if (!s->step_image)
-        s->step_image = lx_strdup(s->single_step_image);
+    if (s->use_kubernetes == LX_NO)
+        result = problem(problems, "invalid EXECUTOR_USE_KUBERNETES \"false\": jobs run as "
+                                   "Kubernetes Jobs, not in Docker");
+    s->shared_volume = s->single_pod == LX_UNSET ? s->claim_name != NULL : s->single_pod == LX_NO;
+    if (!s->claim_name)
+        s->claim_name = lx_strdup("sg-executor-pvc");
     return result < 0 ? -1 : 0;
 }
 

@@ -6,8 +6,10 @@
 
 #include "app/settings.h"
 
-/* Appends one line a problem; -1 if there was one. */
-int lx_settings_check(struct lx_settings *settings, struct lx_buf *problems);
+/* Appends one line a problem; -1 if there was one. Also settles what follows from several settings:
+ * the queues' order, the layout, the shared claim's name. */
+int lx_settings_check(struct lx_settings *settings, const struct lx_env *env,
+                      struct lx_buf *problems);
 
 /* Whether the text is a Kubernetes quantity: a decimal number with an optional suffix. */
 bool lx_is_quantity(const char *text);

@@ -79,7 +79,7 @@
 ---@field additional_volume_mounts table[]? KUBERNETES_ADDITIONAL_JOB_VOLUME_MOUNTS
 ---@field firewall_profile ("compatible"|"hardened")? LUNEXEC_FIREWALL_PROFILE
 ---@field keep_jobs boolean? KUBERNETES_KEEP_JOBS
----@field job_ttl_seconds integer? how long a finished Job that nobody deleted stays
+---@field job_ttl_seconds integer? LUNEXEC_JOB_TTL; how long a finished Job that nobody deleted stays
 ---@field network_profile ("internet"|"listed"|"frontend-only")? whom jobs may talk to
 ---@field network_dns lunexec.Peer? where DNS is; kube-dns in kube-system when absent
 ---@field network_frontend lunexec.Peer? a frontend in the cluster or at a private address

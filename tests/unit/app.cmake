@@ -1,1 +1,7 @@
 lx_unit_test(test_settings unit/test_settings.c LIBS lx_app)
+
+# docs/settings.md is what the program says of itself.
+add_test(NAME settings_doc
+  COMMAND sh -c "\"$1\" settings --markdown | diff \"$2\" -" sh
+    $<TARGET_FILE:lunexec> ${CMAKE_SOURCE_DIR}/docs/settings.md)
+set_tests_properties(settings_doc PROPERTIES TIMEOUT 30 LABELS unit)

@@ -1,0 +1,76 @@
+#include "app/parts.h"
+
+#include "app/paths.h"
+#include "lunexec/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROBLEMS_MAX ((size_t)256 * 1024)
+static const char service_account[] = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/* An explicit path must work; otherwise $HOME/.kube/config if it exists, else the pod's own
+ * account (contract 3.3). */
+static int find_cluster(const struct lx_settings *s, struct lx_kube_config *ret, struct lx_err *err)
+{
+    if (s->kube_config_path) {
+        if (lx_kube_config_file(s->kube_config_path, ret, err) < 0)
+            return lx_wrap(err, "invalid EXECUTOR_KUBERNETES_CONFIG_PATH \"%s\"",
+                           s->kube_config_path);
+        return 0;
+    }
+    lx_auto(str) char *path = s->home ? lx_path_join(s->home, ".kube/config") : NULL;
+    if (path && access(path, F_OK) == 0) {
+        if (lx_kube_config_file(path, ret, err) == 0)
+            return 0;
+        if (!s->service_host)
+            return lx_wrap(err, "invalid %s", path);
+    }
+    if (s->service_host && s->service_port)
+        return lx_kube_config_pod(s->service_host, s->service_port, service_account, ret, err);
+    return lx_fail(
+        err, LX_E_INVALID,
+        "no Kubernetes credentials: EXECUTOR_KUBERNETES_CONFIG_PATH is not set, there is "
+        "no $HOME/.kube/config, and this is not a pod (KUBERNETES_SERVICE_HOST and "
+        "KUBERNETES_SERVICE_PORT are not set)");
+}
+
+int lx_app_configure(const struct lx_env *env, struct lx_settings *settings,
+                     struct lx_kube_config *ret_cluster)
+{
+    lx_auto(buf) struct lx_buf problems = LX_BUF_INIT(PROBLEMS_MAX);
+    struct lx_err err;
+    int result = lx_settings_read(settings, env, &problems);
+    if (find_cluster(settings, ret_cluster, &err) < 0) {
+        lx_buf_addf(&problems, NULL, "%s\n", err.text);
+        result = -1;
+    }
+    lx_auto(strv) char **lines = lx_split(lx_buf_str(&problems), '\n');
+    for (char **line = lines; *line && **line; line++)
+        fprintf(stderr, "lunexec: %s\n", *line);
+    return result;
+}
+
+int lx_app_http(struct lx_loop *loop, const struct lx_settings *s, struct lx_http **ret_http,
+                struct lx_err *err)
+{
+    struct lx_http_opts opts = {.ca_file = s->ca_file};
+    if (lx_http_new(loop, &opts, ret_http, err) < 0)
+        return s->ca_file ? lx_wrap(err, "invalid SSL_CERT_FILE \"%s\"", s->ca_file) : -1;
+    return 0;
+}
+
+int lx_app_bundle(const struct lx_settings *s, struct lx_bundle **ret_bundle, struct lx_err *err)
+{
+    lx_auto(str) char *data = NULL;
+    if ((!s->policy_dir || !s->library_dir) && lx_app_data_dir(&data, err) < 0)
+        return -1;
+    lx_auto(str) char *policy =
+        s->policy_dir ? lx_strdup(s->policy_dir) : lx_path_join(data, "scripts");
+    lx_auto(str) char *library =
+        s->library_dir ? lx_strdup(s->library_dir) : lx_path_join(data, "lua");
+    if (lx_bundle_load(policy, library, ret_bundle, err) < 0)
+        return s->policy_dir ? lx_wrap(err, "LUNEXEC_POLICY_DIR \"%s\"", s->policy_dir) : -1;
+    return 0;
+}

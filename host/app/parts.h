@@ -1,0 +1,25 @@
+/*
+ * What `run` and `validate` both open, given the settings.
+ */
+#ifndef LX_APP_PARTS_H
+#define LX_APP_PARTS_H
+
+#include "app/settings.h"
+#include "lunexec/http.h"
+#include "lunexec/kube.h"
+#include "lunexec/policy.h"
+
+/* Reads settings and Kubernetes credentials and prints every problem to stderr, one line each; -1
+ * if there was one. Release both in either case. */
+int lx_app_configure(const struct lx_env *env, struct lx_settings *ret_settings,
+                     struct lx_kube_config *ret_cluster);
+
+/* The client for the frontend. */
+int lx_app_http(struct lx_loop *loop, const struct lx_settings *settings, struct lx_http **ret_http,
+                struct lx_err *err);
+
+/* The operator's scripts, or the bundled ones. */
+int lx_app_bundle(const struct lx_settings *settings, struct lx_bundle **ret_bundle,
+                  struct lx_err *err);
+
+#endif

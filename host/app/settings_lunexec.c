@@ -1,0 +1,56 @@
+/*
+ * Settings of Lunexec's own.
+ */
+#include "app/settings.h"
+
+#define FIELD(member) offsetof(struct lx_settings, member)
+
+static const struct lx_setting table[] = {
+    {.name = "LUNEXEC_POLICY_DIR",
+     .type = LX_SET_STRING,
+     .at = FIELD(policy_dir),
+     .help = "Directory with policy.lua; unset: the bundled scripts."},
+    {.name = "LUNEXEC_LIBRARY_DIR",
+     .type = LX_SET_STRING,
+     .at = FIELD(library_dir),
+     .help = "Directory of the policy library; unset: the bundled one."},
+    {.name = "LUNEXEC_FIREWALL_PROFILE",
+     .type = LX_SET_STRING,
+     .at = FIELD(firewall_profile),
+     .fallback = "compatible",
+     .policy_key = "firewall_profile",
+     .choices = "compatible|hardened",
+     .help = "Security defaults of pods."},
+    {.name = "LUNEXEC_SPOOL_DIR",
+     .also = "TMPDIR",
+     .type = LX_SET_STRING,
+     .at = FIELD(spool_dir),
+     .fallback = "/tmp",
+     .help = "Where output beyond 1 MiB a log entry is kept until it is delivered."},
+    {.name = "LUNEXEC_LOG_UPDATE_INTERVAL",
+     .type = LX_SET_DURATION,
+     .at = FIELD(log_update_interval_ms),
+     .fallback = "1s",
+     .min = 100,
+     .max = 60000,
+     .help = "Shortest time between two updates of a log entry."},
+    {.name = "LUNEXEC_LOG_LIMIT_STEP",
+     .type = LX_SET_BYTES,
+     .at = FIELD(log_limit_step),
+     .fallback = "64Mi",
+     .help = "Most output kept of a step; the middle of a longer one is dropped; 0: no limit."},
+    {.name = "LUNEXEC_LISTEN",
+     .also = "EXECUTOR_HEALTH_SERVER_ADDR",
+     .type = LX_SET_STRING,
+     .at = FIELD(listen),
+     .fallback = ":6060",
+     .help = "Address of /metrics, /healthz and /ready; \"off\": none."},
+    {.name = "LUNEXEC_REPORTED_VERSION",
+     .type = LX_SET_STRING,
+     .at = FIELD(reported_version),
+     .fallback = "0.0.0+dev",
+     .help = "Executor version told to Sourcegraph: 0.0.0+dev, or the instance's own."},
+};
+
+const struct lx_setting_group lx_settings_lunexec = {"Lunexec", table,
+                                                     sizeof table / sizeof *table};
