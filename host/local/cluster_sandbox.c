@@ -252,7 +252,8 @@ int lx_ctr_probe(struct lx_cluster *c, struct lx_err *err)
         rc = lx_fail(err, LX_E_IO,
                      "bubblewrap cannot make a sandbox here (%s): allow unprivileged "
                      "user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
-                     "kernel.apparmor_restrict_unprivileged_userns=0) or run as root",
+                     "kernel.apparmor_restrict_unprivileged_userns=0) or run as root; in Docker, "
+                     "with --privileged",
                      text);
         free(text);
     }

@@ -36,6 +36,7 @@ struct lx_try {
     /* what was seen */
     int record_fd, cluster_fd;
     struct lx_lines record_lines, cluster_lines;
+    json_t *pending;        /* their lines, to be shown in the order of time */
     struct lx_list entries; /* struct entry of try_progress.c */
     json_t *marked;         /* the frontend's "marked" event */
     json_t *violations;     /* array of texts */

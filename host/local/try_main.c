@@ -170,6 +170,7 @@ static void done(struct lx_try *t)
     json_decref(t->payload);
     json_decref(t->marked);
     json_decref(t->violations);
+    json_decref(t->pending);
     free(t->self);
     free(t->dir);
     free(t->repo);
@@ -187,6 +188,7 @@ int lx_try_main(int argc, char **argv)
     t.started_ms = lx_now_ms();
     t.colour = isatty(STDOUT_FILENO) && !no_colour();
     t.violations = json_array();
+    t.pending = json_array();
     lx_list_init(&t.entries);
     if (run(&t, &err)) {
         if (!t.interrupted)

@@ -128,7 +128,7 @@ static void on_entry(struct lx_try *t, const json_t *body)
                    lx_try_colour(t, '0'), (long long)(ms / 1000), (long long)(ms % 1000 / 100));
 }
 
-/* ---- the frontend's record ---- */
+/* ---- what the stand-ins recorded ---- */
 
 static void on_event(struct lx_try *t, const char *event, json_t *line)
 {
@@ -142,48 +142,58 @@ static void on_event(struct lx_try *t, const char *event, json_t *line)
     }
 }
 
-static int on_record(void *arg, const char *text, size_t len)
+static void on_frontend_call(struct lx_try *t, const char *path, const json_t *body)
 {
-    struct lx_try *t = arg;
-    lx_auto(json) json_t *line = NULL;
-    if (lx_json_parse(text, len, &line, NULL))
-        return 0;
-    const char *event = lx_json_str(line, "event", NULL);
-    const char *path = lx_json_str(line, "path", "");
-    int64_t status = lx_json_int(line, "status", 0);
-    if (event) {
-        on_event(t, event, line);
-    } else if (status == 200 || status == 204) {
-        if (lx_ends_with(path, "/addExecutionLogEntry")) {
-            const char *key = lx_json_str(lx_json_obj(line, "body"), "key", "?");
-            const struct entry *entry = entry_of(t, key);
-            if (!entry->quiet)
-                lx_try_say(t, "%s%s%s", lx_try_colour(t, 'b'), entry->label, lx_try_colour(t, '0'));
-        }
-        if (lx_ends_with(path, "ExecutionLogEntry"))
-            on_entry(t, lx_json_obj(line, "body"));
+    if (lx_ends_with(path, "/addExecutionLogEntry")) {
+        const struct entry *entry = entry_of(t, lx_json_str(body, "key", "?"));
+        if (!entry->quiet)
+            lx_try_say(t, "%s%s%s", lx_try_colour(t, 'b'), entry->label, lx_try_colour(t, '0'));
     }
-    return 0;
+    if (lx_ends_with(path, "ExecutionLogEntry"))
+        on_entry(t, body);
 }
 
-static int on_cluster_record(void *arg, const char *text, size_t len)
+static void on_cluster_call(struct lx_try *t, const json_t *line, const char *path)
 {
-    struct lx_try *t = arg;
-    lx_auto(json) json_t *line = NULL;
-    if (lx_json_parse(text, len, &line, NULL) || lx_json_int(line, "status", 0) >= 300)
-        return 0;
     const char *method = lx_json_str(line, "method", "");
-    const char *path = lx_json_str(line, "path", "");
     const char *name = strrchr(path, '/');
     if (lx_streq(method, "POST") && lx_ends_with(path, "/jobs"))
         lx_try_say(t, "Kubernetes Job %s created",
                    lx_json_str(lx_json_obj(lx_json_obj(line, "body"), "metadata"), "name", "?"));
     else if (lx_streq(method, "DELETE") && strstr(path, "/jobs/"))
         lx_try_say(t, "Kubernetes Job %s deleted", name ? name + 1 : "?");
-    return 0;
+}
+
+static void on_line(struct lx_try *t, json_t *line)
+{
+    const char *event = lx_json_str(line, "event", NULL);
+    const char *path = lx_json_str(line, "path", "");
+    if (event)
+        on_event(t, event, line);
+    else if (lx_json_int(line, "status", 0) >= 300)
+        return;
+    else if (lx_starts_with(path, "/.executors/"))
+        on_frontend_call(t, path, lx_json_obj(line, "body"));
+    else
+        on_cluster_call(t, line, path);
 }
 
 /* ---- reading ---- */
+
+/* Keeps the lines of both records in the order of their times. */
+static int on_record(void *arg, const char *text, size_t len)
+{
+    struct lx_try *t = arg;
+    json_t *line = NULL;
+    if (lx_json_parse(text, len, &line, NULL))
+        return 0;
+    size_t at = json_array_size(t->pending);
+    int64_t when = lx_json_int(line, "t_ms", 0);
+    while (at > 0 && lx_json_int(json_array_get(t->pending, at - 1), "t_ms", 0) > when)
+        at--;
+    json_array_insert_new(t->pending, at, line);
+    return 0;
+}
 
 static void drain(int fd, struct lx_lines *lines)
 {
@@ -203,7 +213,7 @@ static int open_record(struct lx_try *t, const char *name, int *ret_fd, struct l
 int lx_try_follow_start(struct lx_try *t, struct lx_err *err)
 {
     lx_lines_init(&t->record_lines, RECORD_LINE_MAX, on_record, t);
-    lx_lines_init(&t->cluster_lines, RECORD_LINE_MAX, on_cluster_record, t);
+    lx_lines_init(&t->cluster_lines, RECORD_LINE_MAX, on_record, t);
     return open_record(t, "frontend.jsonl", &t->record_fd, err) ||
                    open_record(t, "cluster.jsonl", &t->cluster_fd, err)
                ? -1
@@ -214,8 +224,13 @@ void lx_try_follow(struct lx_try *t)
 {
     if (t->record_fd < 0 || t->cluster_fd < 0)
         return;
-    drain(t->cluster_fd, &t->cluster_lines);
     drain(t->record_fd, &t->record_lines);
+    drain(t->cluster_fd, &t->cluster_lines);
+    size_t i;
+    json_t *line;
+    json_array_foreach (t->pending, i, line)
+        on_line(t, line);
+    json_array_clear(t->pending);
 }
 
 void lx_try_follow_done(struct lx_try *t)
