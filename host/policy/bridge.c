@@ -274,10 +274,11 @@ LX_RAISES static void put(lua_State *L, struct putting *to, int index)
     to->depth--;
 }
 
-LX_RAISES void lx_bridge_put(lua_State *L, int index, struct lx_buf *out)
+LX_RAISES void lx_bridge_put(lua_State *L, int index, struct lx_buf *out, size_t *nodes)
 {
-    struct putting to = {.out = out};
+    struct putting to = {.out = out, .nodes = *nodes};
     put(L, &to, lua_absindex(L, index));
+    *nodes = to.nodes;
 }
 
 /* ---- The module ---- */

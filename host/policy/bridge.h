@@ -19,8 +19,9 @@ LX_RAISES void lx_bridge_open(lua_State *L);
 /* Pushes the next value. */
 LX_RAISES void lx_bridge_push(lua_State *L, struct lx_value_reader *reader);
 
-/* Appends the value at `index`. Paths in messages are Lua's: lists count from 1. */
-LX_RAISES void lx_bridge_put(lua_State *L, int index, struct lx_buf *out);
+/* Appends the value at `index`; adds the values written to *nodes, for the limit that all results
+ * of a call share. Paths in messages are Lua's: lists count from 1. */
+LX_RAISES void lx_bridge_put(lua_State *L, int index, struct lx_buf *out, size_t *nodes);
 
 /* Whether the table at `index` is marked as an array. */
 bool lx_bridge_is_array(lua_State *L, int index);

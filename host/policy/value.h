@@ -18,6 +18,8 @@
 /* What a value may hold at most; the same in both directions. */
 #define LX_VALUE_DEPTH_MAX 64
 #define LX_VALUE_NODES_MAX 50000
+/* What the message around a value may add to either. */
+#define LX_VALUE_ENVELOPE 8
 
 enum lx_value_kind {
     LX_VALUE_NULL,

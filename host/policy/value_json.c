@@ -4,16 +4,16 @@
 #include <string.h>
 
 struct limits {
-    unsigned depth;
-    size_t nodes;
+    unsigned depth, depth_max;
+    size_t nodes, nodes_max;
 };
 
 static int count(struct limits *limits, struct lx_err *err)
 {
-    if (++limits->nodes > LX_VALUE_NODES_MAX)
-        return lx_fail(err, LX_E_LIMIT, "more than %d values", LX_VALUE_NODES_MAX);
-    if (limits->depth > LX_VALUE_DEPTH_MAX)
-        return lx_fail(err, LX_E_LIMIT, "nested deeper than %d levels", LX_VALUE_DEPTH_MAX);
+    if (++limits->nodes > limits->nodes_max)
+        return lx_fail(err, LX_E_LIMIT, "more than %zu values", limits->nodes_max);
+    if (limits->depth > limits->depth_max)
+        return lx_fail(err, LX_E_LIMIT, "nested deeper than %u levels", limits->depth_max);
     return 0;
 }
 
@@ -81,7 +81,7 @@ static int put(struct lx_buf *out, const json_t *value, struct limits *limits, s
 
 int lx_value_put_json(struct lx_buf *out, const json_t *value, struct lx_err *err)
 {
-    struct limits limits = {0};
+    struct limits limits = {.depth_max = LX_VALUE_DEPTH_MAX, .nodes_max = LX_VALUE_NODES_MAX};
     return put(out, value, &limits, err);
 }
 
@@ -175,6 +175,7 @@ static int get(struct lx_value_reader *reader, json_t **ret_value, struct limits
 
 int lx_value_get_json(struct lx_value_reader *reader, json_t **ret_value, struct lx_err *err)
 {
-    struct limits limits = {0};
+    struct limits limits = {.depth_max = LX_VALUE_DEPTH_MAX + LX_VALUE_ENVELOPE,
+                            .nodes_max = LX_VALUE_NODES_MAX + LX_VALUE_ENVELOPE};
     return get(reader, ret_value, &limits, err);
 }

@@ -186,12 +186,12 @@ LX_RAISES static lua_Integer check_api(lua_State *L)
 /* Appends the names of the functions in the table at the top. */
 LX_RAISES static void put_functions(lua_State *L, struct lx_vm *vm)
 {
-    size_t at = 0, n = 0;
+    size_t at = 0, n = 0, nodes = 0;
     need(L, lx_value_put_open(vm->out, LX_VALUE_ARRAY, &at, NULL));
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING || !lua_isfunction(L, -1))
             continue;
-        lx_bridge_put(L, -2, vm->out);
+        lx_bridge_put(L, -2, vm->out, &nodes);
         n++;
     }
     lx_value_set_count(vm->out, at, n);
@@ -225,10 +225,11 @@ LX_RAISES static void serve_load(lua_State *L, struct lx_vm *vm)
 LX_RAISES static void put_results(lua_State *L, struct lx_vm *vm, int first)
 {
     int last = lua_gettop(L);
+    size_t nodes = 0;
     put_ok(L, vm, 2);
     need(L, lx_value_put_head(vm->out, LX_VALUE_ARRAY, (size_t)(last - first), NULL));
     for (int i = first + 1; i <= last; i++)
-        lx_bridge_put(L, i, vm->out);
+        lx_bridge_put(L, i, vm->out, &nodes);
 }
 
 LX_RAISES static void serve_call(lua_State *L, struct lx_vm *vm)

@@ -20,3 +20,4 @@ target_include_directories(test_policy_confine PRIVATE
 target_link_libraries(test_policy_confine PRIVATE PkgConfig::SECCOMP cmocka)
 add_test(NAME test_policy_confine COMMAND test_policy_confine)
 set_tests_properties(test_policy_confine PROPERTIES TIMEOUT 120 LABELS unit)
+lx_unit_test(test_policy_hostile unit/test_policy_hostile.c LIBS lx_policy lx_policy_child)

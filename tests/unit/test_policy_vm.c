@@ -66,6 +66,27 @@ static void test_bad_tables_name_their_path(void **state)
     check_error("local t = json.array {} t.key = 1 return t", "a list that also has keys");
 }
 
+/* What the child lets through the executor can read: the message adds its own levels and values. */
+static void test_largest_results_arrive(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "local t = 1 for i = 1, 64 do t = {t} end return t",
+        "local t = {} for i = 1, 49999 do t[i] = 0 end return t",
+        "local t = {} for i = 1, 24999 do t[i] = 0 end return t, t",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        struct lx_vm *vm = vm_with_body(bodies[i]);
+        struct lx_answer answer = vm_call(vm, "[]");
+        if (answer.kind != LX_ANSWER_OK)
+            fail_msg("%s: %s", bodies[i], answer.text);
+        lx_answer_done(&answer);
+        lx_vm_free(vm);
+    }
+    check_error("local t = 1 for i = 1, 65 do t = {t} end return t", "nested deeper");
+    check_error("local t = {} for i = 1, 25000 do t[i] = 0 end return t, t", "50,000 values");
+}
+
 static void test_metatables_of_results_are_not_asked(void **state)
 {
     (void)state;
@@ -342,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_values_cross_exactly),
         cmocka_unit_test(test_tables_become_json),
         cmocka_unit_test(test_bad_tables_name_their_path),
+        cmocka_unit_test(test_largest_results_arrive),
         cmocka_unit_test(test_metatables_of_results_are_not_asked),
         cmocka_unit_test(test_random_values_come_back),
         cmocka_unit_test(test_bad_bundles_say_why),
