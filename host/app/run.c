@@ -139,6 +139,11 @@ static int open_queue(struct app *app, struct lx_err *err)
         .memory = s->job_memory,
         .disk_space = s->disk_space,
         .metrics = app->metrics,
+        .attempts = (unsigned)s->http_retries + 1,
+        .delay_ms = (uint64_t)s->http_delay_ms,
+        .delay_max_ms = (uint64_t)s->http_delay_max_ms,
+        .retry_after_ms = (uint64_t)s->http_retry_after_ms,
+        .timeout_ms = (uint64_t)s->http_timeout_ms,
     };
     return lx_queue_new(app->loop, app->http, &opts, app->log, &app->queue, err);
 }

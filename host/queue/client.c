@@ -52,6 +52,22 @@ static int check_opts(const struct lx_queue_opts *opts, struct lx_err *err)
     return 0;
 }
 
+static struct lx_queue_tuning tuning_of(const struct lx_queue_opts *opts)
+{
+    struct lx_queue_tuning tuning = default_tuning;
+    if (opts->attempts)
+        tuning.attempts = opts->attempts;
+    if (opts->delay_ms)
+        tuning.base_ms = opts->delay_ms;
+    if (opts->delay_max_ms)
+        tuning.max_ms = opts->delay_max_ms;
+    if (opts->retry_after_ms)
+        tuning.retry_after_ms = opts->retry_after_ms;
+    if (opts->timeout_ms)
+        tuning.call_timeout_ms = opts->timeout_ms;
+    return tuning;
+}
+
 int lx_queue_new(struct lx_loop *loop, struct lx_http *http, const struct lx_queue_opts *opts,
                  struct lx_log *log, struct lx_queue **ret_queue, struct lx_err *err)
 {
@@ -75,7 +91,7 @@ int lx_queue_new(struct lx_loop *loop, struct lx_http *http, const struct lx_que
         .disk_space = copy_str(opts->disk_space),
         .metrics = opts->metrics,
     };
-    queue->tuning = default_tuning;
+    queue->tuning = tuning_of(opts);
     lx_rand_init(&queue->rand, 0);
     lx_list_init(&queue->calls);
     lx_queue_add_metrics(queue);

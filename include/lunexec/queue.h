@@ -77,6 +77,12 @@ struct lx_queue_opts {
     int64_t num_cpus;                /* dequeue's numCPUs; 0 leaves it out */
     const char *memory, *disk_space; /* "" leaves them out */
     struct lx_metrics *metrics;      /* exposed in every heartbeat; may be NULL */
+    /* Milliseconds; 0: the default in brackets (contract 1.1). */
+    unsigned attempts;       /* tries of a call, at least [21] */
+    uint64_t delay_ms;       /* first and shortest pause between two [50] */
+    uint64_t delay_max_ms;   /* longest of those pauses [1000] */
+    uint64_t retry_after_ms; /* most that a Retry-After is obeyed [30000] */
+    uint64_t timeout_ms;     /* of one try of a small call [30000] */
 };
 
 struct lx_queue;
