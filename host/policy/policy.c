@@ -337,7 +337,7 @@ static void next_call(struct lx_policy *policy)
 
 static int send_bundle(struct lx_policy *policy, struct lx_err *err)
 {
-    struct lx_buf frame __attribute__((cleanup(lx_auto_buf))) = LX_FRAME_BUF_INIT;
+    lx_auto(buf) struct lx_buf frame = LX_FRAME_BUF_INIT;
     if (lx_frame_begin(&frame, err) || lx_value_put_head(&frame, LX_VALUE_ARRAY, 4, err) ||
         lx_value_put_string(&frame, "load", 4, err) ||
         lx_value_put_int(&frame, (int64_t)policy->opts.memory_max, err) ||

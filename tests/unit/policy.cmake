@@ -6,7 +6,6 @@ lx_unit_test(test_plan unit/test_plan.c LIBS lx_policy)
 
 # Not a test: prints how long calls take. Built on request.
 add_executable(bench_policy EXCLUDE_FROM_ALL bench/bench_policy.c)
-add_dependencies(bench_policy lunexec-policy)
 target_link_libraries(bench_policy PRIVATE lx_policy lx_flags)
 
 # Without lx_flags: a sanitizer's run-time part cannot live inside the confinement.
