@@ -74,7 +74,7 @@ struct lx_cluster {
 
 /* ---- cluster_store.c ---- */
 
-int lx_store_init(struct lx_cluster *c);
+void lx_store_init(struct lx_cluster *c);
 void lx_store_done(struct lx_cluster *c);
 struct lx_obj *lx_store_find(struct lx_cluster *c, enum lx_kind_id kind, const char *ns,
                              const char *name);
@@ -86,7 +86,7 @@ void lx_store_changed(struct lx_cluster *c, struct lx_obj *obj);
 void lx_store_remove(struct lx_cluster *c, struct lx_obj *obj);
 json_t *lx_meta(const struct lx_obj *obj); /* borrowed */
 /* metadata as a new object is given: for lx_store_add and dry runs. */
-void lx_store_stamp(struct lx_cluster *c, json_t *json, const char *ns);
+void lx_store_stamp(json_t *json, const char *ns);
 json_t *lx_time_json(struct timespec when); /* as metav1.Time: whole seconds */
 
 /* ---- cluster_selector.c ---- */

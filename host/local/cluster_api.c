@@ -127,7 +127,7 @@ static void create(struct lx_cluster *c, struct lx_httpd_req *req, const struct 
     if (t->kind == LX_KIND_SECRET)
         fold_string_data(json);
     if (lx_streq(lx_httpd_query(req, "dryRun"), "All")) {
-        lx_store_stamp(c, json, t->ns);
+        lx_store_stamp(json, t->ns);
         lx_serve_reply_json(c->serve, req, 201, lx_take(json));
         return;
     }

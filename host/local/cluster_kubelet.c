@@ -282,12 +282,13 @@ void lx_kubelet_start(struct lx_cluster *c, struct lx_obj *pod)
 void lx_kubelet_delete(struct lx_obj *pod)
 {
     struct lx_pod_run *run = pod->run;
-    if (run && run->deleting)
+    if (run->deleting)
         return;
-    if (!run || !any_running(run)) {
-        if (run && !over(run))
+    if (!any_running(run)) {
+        struct lx_cluster *c = run->c;
+        if (!over(run))
             finish(run, LX_PHASE_FAILED);
-        lx_store_remove(run ? run->c : NULL, pod);
+        lx_store_remove(c, pod);
         return;
     }
     run->deleting = true;

@@ -113,10 +113,10 @@ int lx_cluster_main(int argc, char **argv)
     int rc = options(&c, argc, argv, &opts, &err);
     if (rc == 0)
         rc = lx_loop_new(&c.loop, &err);
-    if (rc == 0)
-        rc = lx_store_init(&c);
-    if (rc == 0)
+    if (rc == 0) {
+        lx_store_init(&c);
         rc = lx_ctr_probe(&c, &err);
+    }
     if (rc == 0)
         rc = lx_serve_new(c.loop, &opts, &c.serve, &err);
     if (rc == 0)

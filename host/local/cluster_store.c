@@ -26,7 +26,7 @@ json_t *lx_time_json(struct timespec when)
     return json_string(text);
 }
 
-int lx_store_init(struct lx_cluster *c)
+void lx_store_init(struct lx_cluster *c)
 {
     c->by_key = lx_map_new(MAX_OBJECTS, NULL);
     c->history = lx_alloc_array(LX_HISTORY, sizeof *c->history);
@@ -34,7 +34,6 @@ int lx_store_init(struct lx_cluster *c)
     lx_list_init(&c->objects);
     lx_list_init(&c->watchers);
     lx_list_init(&c->timers);
-    return 0;
 }
 
 static void change_done(struct lx_change *change)
@@ -102,11 +101,10 @@ static void publish(struct lx_cluster *c, struct lx_obj *obj, const char *type)
     lx_feed_tell(c, change);
 }
 
-void lx_store_stamp(struct lx_cluster *c, json_t *json, const char *ns)
+void lx_store_stamp(json_t *json, const char *ns)
 {
     char uid[LX_UUID_SIZE] = "00000000-0000-4000-8000-000000000000";
     json_t *meta = json_object_get(json, "metadata");
-    (void)c;
     (void)lx_uuid4(uid, NULL);
     json_object_set_new(meta, "namespace", json_string(ns));
     json_object_set_new(meta, "uid", json_string(uid));
@@ -116,7 +114,7 @@ void lx_store_stamp(struct lx_cluster *c, json_t *json, const char *ns)
 struct lx_obj *lx_store_add(struct lx_cluster *c, enum lx_kind_id kind, const char *ns,
                             json_t *json)
 {
-    lx_store_stamp(c, json, ns);
+    lx_store_stamp(json, ns);
     const json_t *meta = json_object_get(json, "metadata");
     struct lx_obj *obj = lx_alloc(sizeof *obj);
     lx_list_init(&obj->link);

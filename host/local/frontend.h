@@ -64,8 +64,8 @@ bool lx_frontend_executor_ok(struct lx_frontend *fe, struct lx_httpd_req *req);
  * record can then be NULL although the call may go on (*ret_ok). */
 struct lx_record *lx_frontend_job_of(struct lx_frontend *fe, struct lx_httpd_req *req,
                                      const char *queue, bool *ret_ok);
-/* Content-Type and the like, common to all API calls. */
-bool lx_frontend_headers_ok(struct lx_frontend *fe, struct lx_httpd_req *req);
+/* Notes what is wrong with headers that are common to all API calls; the server lets it pass. */
+void lx_frontend_check_headers(struct lx_frontend *fe, struct lx_httpd_req *req);
 
 /* ---- frontend_records.c: the job table ---- */
 

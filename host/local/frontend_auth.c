@@ -24,7 +24,7 @@ static void refuse(struct lx_frontend *fe, struct lx_httpd_req *req, unsigned st
     lx_serve_reply_text(fe->serve, req, status, text);
 }
 
-bool lx_frontend_headers_ok(struct lx_frontend *fe, struct lx_httpd_req *req)
+void lx_frontend_check_headers(struct lx_frontend *fe, struct lx_httpd_req *req)
 {
     const char *type = lx_httpd_header(req, "Content-Type");
     if (!lx_streq(type, "application/json"))
@@ -34,7 +34,6 @@ bool lx_frontend_headers_ok(struct lx_frontend *fe, struct lx_httpd_req *req)
     if (!lx_streq(actor, "none"))
         lx_frontend_violation(fe, "%s %s: X-Sourcegraph-Actor-UID is %s, not none",
                               lx_httpd_method(req), lx_httpd_path(req), actor ? actor : "missing");
-    return true;
 }
 
 bool lx_frontend_executor_ok(struct lx_frontend *fe, struct lx_httpd_req *req)

@@ -66,8 +66,8 @@ static void on_request(void *arg, struct lx_httpd_req *req)
         lx_frontend_git(fe, req, rest);
         return;
     }
-    if (lx_starts_with(path, "/.executors/") && !lx_frontend_headers_ok(fe, req))
-        return;
+    if (lx_starts_with(path, "/.executors/"))
+        lx_frontend_check_headers(fe, req);
     if ((rest = after(path, "/.executors/queue/"))) {
         route_queue(fe, req, rest);
     } else if ((rest = after(path, "/.executors/files/"))) {

@@ -49,7 +49,7 @@ void lx_serve_event(struct lx_serve *serve, const char *name, json_t *fields);
 
 /* ---- faults.c: answers that go wrong on purpose ---- */
 
-/* {"match": part of "METHOD /path", "times": N, "status": S, "delay_ms": D, "after": bool}.
+/* {"match": part of "METHOD /path", "times": N, "status": S, "delay_ms": D, "retry_after": T}.
  * status 0 only delays. */
 struct lx_fault {
     struct lx_list link;
