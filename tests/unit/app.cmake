@@ -5,3 +5,8 @@ add_test(NAME settings_doc
   COMMAND sh -c "\"$1\" settings --markdown | diff \"$2\" -" sh
     $<TARGET_FILE:lunexec> ${CMAKE_SOURCE_DIR}/docs/settings.md)
 set_tests_properties(settings_doc PROPERTIES TIMEOUT 30 LABELS unit)
+
+# The contract, row by row; `tests/conformance/run WORD` runs some of it.
+add_test(NAME conformance COMMAND ${CMAKE_SOURCE_DIR}/tests/conformance/run)
+set_tests_properties(conformance PROPERTIES TIMEOUT 300 LABELS integration
+  ENVIRONMENT LUNEXEC=$<TARGET_FILE:lunexec>)

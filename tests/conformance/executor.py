@@ -1,0 +1,70 @@
+"""The program under test: its environment, its life."""
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+
+from frontend import PASSWORD
+
+BINARY = os.environ.get("LUNEXEC", "build/asan/lunexec")
+KUBECONFIG = """apiVersion: v1
+kind: Config
+current-context: c
+clusters: [{name: c, cluster: {server: "%s"}}]
+users: [{name: u, user: {token: scripted}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+"""
+
+
+def environment(home, **settings):
+    """Nothing of the tester's own environment but where programs are and what sanitizers want."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "HOSTNAME": "ex"}
+    env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+    env.update({k: v for k, v in settings.items() if v is not None})
+    return env
+
+
+class Executor:
+    """`lunexec COMMAND` between a scripted frontend and a scripted Kubernetes API. What makes it slow
+    on purpose (pauses, intervals) is set short unless `settings` says otherwise."""
+
+    def __init__(self, frontend, kube, command="run", program=None, **settings):
+        self.folder = tempfile.TemporaryDirectory()
+        home = pathlib.Path(self.folder.name)
+        config = home / "kubeconfig"
+        config.write_text(KUBECONFIG % kube.url)
+        defaults = {
+            "EXECUTOR_FRONTEND_URL": frontend.url, "EXECUTOR_FRONTEND_PASSWORD": PASSWORD,
+            "EXECUTOR_QUEUE_NAME": None if "EXECUTOR_QUEUE_NAMES" in settings else "batches",
+            "EXECUTOR_QUEUE_POLL_INTERVAL": "50ms", "EXECUTOR_KUBERNETES_CONFIG_PATH": str(config),
+            "LUNEXEC_LOG_UPDATE_INTERVAL": "100ms", "LUNEXEC_LISTEN": "off",
+            "SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_BASE": "1ms",
+            "SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_MAX": "5ms", "SRC_LOG_LEVEL": "dbug",
+        }
+        self.env = environment(home, **{**defaults, **settings})
+        self.log_path = home / "log"
+        with open(self.log_path, "wb") as log, open(home / "out", "wb") as out:
+            self.process = subprocess.Popen([program or BINARY, command], executable=BINARY,
+                                            env=self.env, stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=log)
+
+    @property
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    @property
+    def out(self):
+        return self.log_path.with_name("out").read_text()
+
+    def signal(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+
+    def wait(self, seconds=20):
+        return self.process.wait(seconds)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.folder.cleanup()

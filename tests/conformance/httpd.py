@@ -1,0 +1,121 @@
+"""What both stand-ins share: a threaded HTTP server that keeps every call it gets."""
+import json
+import socketserver
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Call:
+    """One request as it arrived."""
+
+    def __init__(self, method, path, headers, body):
+        self.method, self.headers, self.body = method, headers, body
+        self.path, _, self.query = path.partition("?")
+        self.at = time.monotonic()
+        self.status = None  # of the answer; None: there was none
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def name(self):
+        return self.path.rsplit("/", 1)[1]
+
+    def __repr__(self):
+        return f"{self.method} {self.path}{'?' + self.query if self.query else ''} -> {self.status}"
+
+
+class Drop(Exception):
+    """Ends the connection without an answer."""
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def server_bind(self):  # without asking for the address's name
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address
+
+    def handle_error(self, request, client_address):
+        pass  # the executor may hang up whenever it likes
+
+
+class Peer:
+    """A server on a port of its own. A subclass answers in `answer(call)`: (status, body), where the
+    body is bytes, text, or something that becomes JSON, or a function that writes a stream."""
+
+    def __init__(self):
+        self.lock = threading.Condition()
+        self.calls = []
+        peer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def serve(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                call = Call(self.command, self.path, self.headers, self.rfile.read(length))
+                with peer.lock:
+                    peer.calls.append(call)
+                try:
+                    status, body, *extra = peer.answer(call)
+                except Drop:
+                    self.close_connection = True
+                    return
+                call.status = status
+                self.send_response(status)
+                for header, value in (extra[0] if extra else {}).items():
+                    self.send_header(header, value)
+                if callable(body):
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    body(self.chunk)
+                    self.wfile.write(b"0\r\n\r\n")
+                else:
+                    if not isinstance(body, (bytes, str)):
+                        body = json.dumps(body)
+                    body = body.encode() if isinstance(body, str) else body
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                with peer.lock:
+                    peer.lock.notify_all()
+
+            def chunk(self, data):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+                self.wfile.flush()
+
+            do_GET = do_POST = do_DELETE = do_HEAD = serve
+
+            def log_message(self, *args):
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=[0.05], daemon=True).start()
+
+    def answer(self, call):
+        raise NotImplementedError
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def wait(self, condition, seconds, what):
+        """Waits until condition() holds; looked at after every answer."""
+        end = time.monotonic() + seconds
+        with self.lock:
+            while not condition():
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise AssertionError(f"after {seconds} s still no {what}; calls: "
+                                         + "; ".join(map(repr, self.calls[-8:])))
+                self.lock.wait(min(left, 0.2))
+
+    def of(self, name):
+        """The calls whose path ends in this name, in order."""
+        return [call for call in list(self.calls) if call.name == name]

@@ -1,0 +1,201 @@
+"""A Kubernetes API, as scripted: Secrets, claims and Jobs can be made and deleted; the pod of a Job
+runs as its script says, at once. There is no kubelet and no container."""
+import json
+import threading
+import uuid
+from urllib.parse import parse_qs
+
+from httpd import Peer
+
+ROUTES = {"jobs": "/apis/batch/v1/namespaces/{}/jobs", "pods": "/api/v1/namespaces/{}/pods",
+          "secrets": "/api/v1/namespaces/{}/secrets",
+          "persistentvolumeclaims": "/api/v1/namespaces/{}/persistentvolumeclaims"}
+STAMP = "2024-06-03T10:20:30.{:09d}Z"
+
+
+def status(code, reason, message):
+    return code, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+                  "reason": reason, "message": message}
+
+
+class Script:
+    """How a pod runs: what each container prints and how it ends."""
+
+    def __init__(self, logs=None, exits=None, hold=False, waiting=None, pod=None):
+        self.logs, self.exits = logs or {}, exits or {}  # by container name
+        self.hold = hold        # the first container runs until release() or the Job's deletion
+        self.waiting = waiting  # (reason, message) of a first container that cannot start
+        self.pod = pod or {}    # more of the pod's status
+
+
+class Kube(Peer):
+    def __init__(self, script=None, namespace="default"):
+        self.script, self.namespace = script or Script(), namespace
+        self.made = {kind: {} for kind in ROUTES}      # name: object, as long as it exists
+        self.created = {kind: [] for kind in ROUTES}   # as they were sent
+        self.deleted = {kind: [] for kind in ROUTES}
+        self.forbidden = set()                         # (verb, kind)
+        self.refusals = {}                             # (verb, kind): answers, one each
+        self.version, self.events = 100, []
+        self.closed = False
+        self.names = []                                # every Job ever made
+        self.most = 0                                  # Jobs at a time
+        super().__init__()
+
+    def close(self):
+        self.closed = True
+        with self.lock:
+            self.lock.notify_all()
+        super().close()
+
+    def answer(self, call):
+        for kind, route in ROUTES.items():
+            path = route.format(self.namespace)
+            if call.path == path or call.path.startswith(path + "/"):
+                return self.resource(call, kind, call.path[len(path) + 1:])
+        return status(404, "NotFound", f"no route {call.path}")
+
+    def resource(self, call, kind, name):
+        query = {k: v[0] for k, v in parse_qs(call.query).items()}
+        verb = {"POST": "create", "DELETE": "delete"}.get(call.method)
+        verb = verb or ("watch" if query.get("watch") else "get" if name else "list")
+        with self.lock:
+            if self.refusals.get((verb, kind)):
+                return self.refusals[(verb, kind)].pop(0)
+            if (verb, kind) in self.forbidden:
+                return status(403, "Forbidden", f'cannot {verb} resource "{kind}"')
+            if verb == "create":
+                return self.create(kind, call.json)
+            if verb == "delete":
+                return self.delete(kind, name)
+            if verb == "watch":
+                return 200, self.watcher(int(query.get("resourceVersion") or 0))
+            if verb == "get":
+                return self.get(kind, name, query)
+            return 200, {"kind": "PodList", "apiVersion": "v1",
+                         "metadata": {"resourceVersion": str(self.version)},
+                         "items": list(self.made[kind].values())}
+
+    def create(self, kind, body):
+        name = body.get("metadata", {}).get("name")
+        if not name:
+            return status(422, "Invalid", "metadata.name: Required value")
+        if name in self.made[kind]:
+            return status(409, "AlreadyExists", f'{kind} "{name}" already exists')
+        self.created[kind].append(json.loads(json.dumps(body)))
+        body["metadata"]["uid"] = str(uuid.uuid4())
+        self.made[kind][name] = body
+        if kind == "jobs":
+            self.names.append(name)
+            self.most = max(self.most, len(self.made[kind]))
+            threading.Thread(target=self.run, args=[body], daemon=True).start()
+        return 201, body
+
+    def delete(self, kind, name):
+        if name not in self.made[kind]:
+            return status(404, "NotFound", f'{kind} "{name}" not found')
+        self.deleted[kind].append(name)
+        gone = self.made[kind].pop(name)
+        if kind == "jobs" and name in self.made["pods"]:
+            self.event("DELETED", self.made["pods"].pop(name))
+        self.lock.notify_all()
+        return 200, gone
+
+    def get(self, kind, name, query):
+        pod, _, sub = name.partition("/")
+        if pod not in self.made[kind]:
+            return status(404, "NotFound", f'{kind} "{pod}" not found')
+        if sub != "log":
+            return 200, self.made[kind][pod]
+        text = self.script.logs.get(query["container"], b"")
+        text = text.encode() if isinstance(text, str) else text
+        lines = text.split(b"\n")
+        last = lines.pop()
+        out = b"".join(STAMP.format(i).encode() + b" " + line + b"\n"
+                       for i, line in enumerate(lines))
+        return 200, out + (STAMP.format(len(lines)).encode() + b" " + last if last else b"")
+
+    # --- pods
+
+    def event(self, kind, pod):
+        self.version += 1
+        pod["metadata"]["resourceVersion"] = str(self.version)
+        self.events.append((self.version, json.dumps({"type": kind, "object": pod}).encode()))
+        self.lock.notify_all()
+
+    def watcher(self, since):
+        def stream(chunk):
+            at = since
+            while not self.closed:
+                with self.lock:
+                    todo = [(v, line) for v, line in self.events if v > at]
+                    if not todo:
+                        self.lock.wait(0.2)
+                        continue
+                for at, line in todo:
+                    chunk(line + b"\n")
+        return stream
+
+    def release(self):
+        with self.lock:
+            self.script.hold = False
+            self.lock.notify_all()
+
+    def run(self, job):
+        """The pod's life: every container in turn, until one ends badly."""
+        meta, spec = job["metadata"], job["spec"]["template"]["spec"]
+        inits = [c["name"] for c in spec.get("initContainers", [])]
+        names = inits + [c["name"] for c in spec["containers"]]
+        labels = {**job["spec"]["template"]["metadata"].get("labels", {}),
+                  "job-name": meta["name"], "batch.kubernetes.io/job-name": meta["name"]}
+        states = {n: {"waiting": {"reason": "PodInitializing"}} for n in names}
+        pod = {"metadata": {"name": meta["name"], "uid": str(uuid.uuid4()), "labels": labels,
+                            "ownerReferences": [{"kind": "Job", "uid": meta["uid"],
+                                                 "name": meta["name"], "controller": True}]},
+               "spec": {"nodeName": "node-1"}, "status": {}}
+
+        def show(phase, **more):
+            def statuses(which):
+                return [{"name": n, "state": states[n], "restartCount": 0} for n in which]
+            with self.lock:
+                if meta["name"] not in self.made["jobs"]:
+                    return False
+                pod["status"] = {"phase": phase, "initContainerStatuses": statuses(inits),
+                                 "containerStatuses": statuses(names[len(inits):]), **more}
+                first = meta["name"] not in self.made["pods"]
+                self.made["pods"][meta["name"]] = pod
+                self.event("ADDED" if first else "MODIFIED", json.loads(json.dumps(pod)))
+            return True
+
+        if self.script.waiting:
+            reason, message = self.script.waiting
+            states[names[0]] = {"waiting": {"reason": reason, "message": message}}
+            show("Pending")
+            return
+        phase = "Succeeded"
+        for name in names:
+            states[name] = {"running": {"startedAt": "2024-06-03T10:20:30Z"}}
+            if not show("Pending"):
+                return
+            if name == names[0] and not self.held(meta["name"]):
+                return
+            code = self.script.exits.get(name, 0)
+            states[name] = {"terminated": {"exitCode": code, "containerID": "containerd://1",
+                                           "reason": "Completed" if code == 0 else "Error"}}
+            if code:
+                phase = "Failed"
+                break
+        if self.script.pod:
+            phase = self.script.pod.get("phase", phase)
+        show(phase, **{k: v for k, v in self.script.pod.items() if k != "phase"})
+
+    def held(self, name):
+        with self.lock:
+            while self.script.hold and name in self.made["jobs"] and not self.closed:
+                self.lock.wait(0.2)
+            return name in self.made["jobs"]
+
+    # --- what was recorded
+
+    def job(self):
+        return self.created["jobs"][0]
