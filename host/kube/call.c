@@ -46,7 +46,7 @@ void lx_kube_cancel(struct lx_kube_call *call)
 
 void lx_kube_cancel_all(struct lx_kube *kube)
 {
-    lx_list_each(it, &kube->calls)
+    lx_list_each (it, &kube->calls)
         call_free(lx_container_of(it, struct lx_kube_call, link));
 }
 
@@ -192,8 +192,7 @@ struct lx_kube_call *lx_kube_get(struct lx_kube *kube, enum lx_kube_kind kind, c
 }
 
 struct lx_kube_call *lx_kube_list(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
-                                  const char *query, uint64_t deadline_ms, lx_kube_cb cb,
-                                  void *arg)
+                                  const char *query, uint64_t deadline_ms, lx_kube_cb cb, void *arg)
 {
     return lx_kube_call_start(kube, &(struct lx_kube_call_opts){
                                         .method = "GET",

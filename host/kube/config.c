@@ -12,7 +12,7 @@
 
 /* Settings that we cannot honour; leaving them out silently would be worse than refusing. */
 static const char *const cluster_refused[] = {"proxy-url", "tls-server-name", NULL};
-static const char *const user_refused[] = {"exec", "auth-provider", "username", "password",
+static const char *const user_refused[] = {"exec", "auth-provider", "username",  "password",
                                            "as",   "as-uid",        "as-groups", "as-user-extra",
                                            NULL};
 
@@ -37,8 +37,7 @@ static json_t *find_named(const json_t *root, const char *list, const char *name
 {
     size_t i;
     json_t *item, *found = NULL;
-    json_array_foreach(lx_json_arr(root, list), i, item)
-    {
+    json_array_foreach (lx_json_arr(root, list), i, item) {
         if (lx_streq(lx_json_str(item, "name", NULL), name)) {
             found = item;
             break;
@@ -160,8 +159,8 @@ static int read_user(const json_t *user, const char *folder, struct lx_kube_conf
         return -1;
     bool cert = config->cert_data || config->cert_file, key = config->key_data || config->key_file;
     if (cert != key)
-        return lx_fail(err, LX_E_INVALID, "%s", cert ? "client-key is missing"
-                                                     : "client-certificate is missing");
+        return lx_fail(err, LX_E_INVALID, "%s",
+                       cert ? "client-key is missing" : "client-certificate is missing");
     return 0;
 }
 

@@ -38,8 +38,8 @@ int lx_kube_config_pod(const char *host, const char *port, const char *folder,
         return lx_fail(err, LX_E_NOT_FOUND, "service account: cannot read %s", ca);
     bool bracket = strchr(host, ':') && host[0] != '[';
     *ret_config = (struct lx_kube_config){
-        .server = bracket ? lx_strf("https://[%s]:%s", host, port)
-                          : lx_strf("https://%s:%s", host, port),
+        .server =
+            bracket ? lx_strf("https://[%s]:%s", host, port) : lx_strf("https://%s:%s", host, port),
         .namespace = read_namespace(folder),
         .ca_file = lx_take(ca),
         .token_file = lx_take(token),

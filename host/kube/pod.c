@@ -91,8 +91,7 @@ static void containers_parse(const json_t *status, struct lx_pod *pod)
     for (size_t list = 0; list < 2; list++) {
         size_t i;
         json_t *item;
-        json_array_foreach(lists[list], i, item)
-        {
+        json_array_foreach (lists[list], i, item) {
             if (pod->n_containers < total)
                 container_parse(item, list == 0, &pod->containers[pod->n_containers++]);
         }
@@ -104,8 +103,7 @@ static char *condition(const json_t *status, const char *type, const char *state
 {
     size_t i;
     json_t *item;
-    json_array_foreach(lx_json_arr(status, "conditions"), i, item)
-    {
+    json_array_foreach (lx_json_arr(status, "conditions"), i, item) {
         if (strcmp(lx_json_str(item, "type", ""), type) != 0 ||
             strcmp(lx_json_str(item, "status", ""), state) != 0)
             continue;
@@ -113,7 +111,8 @@ static char *condition(const json_t *status, const char *type, const char *state
         const char *message = lx_json_str(item, "message", "");
         if (!reason_first)
             return copy(*message ? message : reason);
-        lx_auto(str) char *both = lx_strf("%.*s: %.*s", TEXT_MAX_LEN, reason, TEXT_MAX_LEN, message);
+        lx_auto(str) char *both =
+            lx_strf("%.*s: %.*s", TEXT_MAX_LEN, reason, TEXT_MAX_LEN, message);
         return copy(both);
     }
     return copy("");
@@ -123,8 +122,7 @@ static char *owner_uid(const json_t *meta)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(lx_json_arr(meta, "ownerReferences"), i, item)
-    {
+    json_array_foreach (lx_json_arr(meta, "ownerReferences"), i, item) {
         if (lx_json_bool(item, "controller", false))
             return copy_str(item, "uid");
     }
@@ -143,8 +141,8 @@ int lx_pod_parse(const json_t *object, struct lx_pod **ret_pod, struct lx_err *e
     pod->name = copy(name);
     pod->uid = copy(uid);
     pod->node = copy_str(lx_json_obj(object, "spec"), "nodeName");
-    pod->job_name = copy(lx_json_str(labels, "batch.kubernetes.io/job-name",
-                                     lx_json_str(labels, "job-name", "")));
+    pod->job_name = copy(
+        lx_json_str(labels, "batch.kubernetes.io/job-name", lx_json_str(labels, "job-name", "")));
     pod->owner_uid = owner_uid(meta);
     pod->phase = copy_str(status, "phase");
     pod->reason = copy_str(status, "reason");

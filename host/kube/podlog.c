@@ -32,8 +32,8 @@ static void on_retry(void *arg)
 static void on_quiet(void *arg)
 {
     struct lx_podlog *podlog = arg;
-    lx_log(podlog->log, LX_LOG_DEBUG, "log stream outlives its container", LX_STR("pod", podlog->pod),
-           LX_STR("container", podlog->container));
+    lx_log(podlog->log, LX_LOG_DEBUG, "log stream outlives its container",
+           LX_STR("pod", podlog->pod), LX_STR("container", podlog->container));
     lx_podlog_cut(podlog);
     lx_podlog_open(podlog);
 }

@@ -56,16 +56,18 @@ struct lx_loglines {
 
     /* The current answer. */
     enum lx_loglines_mode mode;
-    bool stamped;      /* a line with a timestamp was seen in it */
-    uint64_t left;     /* SKIP: lines to leave out; bytes to leave out of the cut line: */
+    bool stamped;  /* a line with a timestamp was seen in it */
+    bool begun;    /* the current line has one: the rest of a line whose beginning is from
+                      before sinceTime has none, also between others */
+    uint64_t left; /* SKIP: lines to leave out; bytes to leave out of the cut line: */
     uint64_t left_len;
-    int64_t ns;        /* the current line's timestamp */
-    int64_t since_ns;  /* asked for from here on; a server may send more */
-    bool old;          /* the current line is from before that */
+    int64_t ns;       /* the current line's timestamp */
+    int64_t since_ns; /* asked for from here on; a server may send more */
+    bool old;         /* the current line is from before that */
     char head[LX_LOGLINES_HEAD];
     size_t head_len;
-    bool tail;         /* what follows the last line left out, up to a timestamp, is left out */
-    bool skipped;      /* FIND: the current line is known to be an old one */
+    bool tail;             /* what follows the last line left out, up to a timestamp, is left out */
+    bool skipped;          /* FIND: the current line is known to be an old one */
     struct lx_buf refusal; /* text of an answer that is no log */
 
     /* What was delivered. */
@@ -73,13 +75,13 @@ struct lx_loglines {
     struct lx_logline_id first;
     struct lx_logline_second seconds[2]; /* the latest second and the one before */
     int64_t max_ns;
-    bool whole;        /* timestamps went back: start from the beginning, not from sinceTime */
+    bool whole; /* timestamps went back: start from the beginning, not from sinceTime */
     struct lx_logline_id ring[LX_LOGLINES_RING];
     size_t ring_n, ring_at;
-    bool open;         /* a line was delivered in part: open_len bytes */
+    bool open; /* a line was delivered in part: open_len bytes */
     int64_t open_ns;
     uint64_t open_len;
-    uint64_t gaps;     /* gap lines written */
+    uint64_t gaps; /* gap lines written */
 };
 
 void lx_loglines_init(struct lx_loglines *lines,
@@ -102,7 +104,8 @@ void lx_loglines_finish(struct lx_loglines *lines, bool clean);
 /* ---- Between the two files: what the splitter found ---- */
 
 void lx_loglines_on_stamp(struct lx_loglines *lines, int64_t ns);
-void lx_loglines_on_body(struct lx_loglines *lines, const char *data, size_t len); /* LF only last */
+void lx_loglines_on_body(struct lx_loglines *lines, const char *data,
+                         size_t len);               /* LF only last */
 void lx_loglines_on_end(struct lx_loglines *lines); /* that LF has come */
 void lx_loglines_flush(struct lx_loglines *lines);  /* emits what was collected */
 

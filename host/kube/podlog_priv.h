@@ -18,14 +18,14 @@ struct lx_podlog {
     bool in_data; /* inside the owner's on_data */
 
     struct lx_http_call *call;
-    bool last;    /* the call is the read after termination, without follow */
-    bool moved;   /* it brought bytes of the container that were new */
+    bool last;     /* the call is the read after termination, without follow */
+    bool moved;    /* it brought bytes of the container that were new */
     bool rejected; /* the one extra try after a 401 was made */
     struct lx_task drain;
     struct lx_buf raw;
 
     bool terminated, ended;
-    bool clean; /* the last follow ended by itself, so that nothing is known to be missing */
+    bool clean;       /* the last follow ended by itself, so that nothing is known to be missing */
     uint64_t good_ms; /* last success, or the termination */
     struct lx_timer *retry;
     struct lx_timer *quiet; /* after termination: the stream says nothing more */

@@ -90,7 +90,7 @@ bool lx_loglines_start(struct lx_loglines *lines, char out[LX_RFC3339_SIZE])
         lines->whole = true;
     lines->in_body = false;
     lines->stamp_len = 0;
-    lines->stamped = false;
+    lines->stamped = lines->begun = false;
     lines->tail = false;
     lines->skipped = false;
     lines->head_len = 0;
@@ -275,7 +275,7 @@ static void find_body(struct lx_loglines *lines, const char *data, size_t len)
 
 void lx_loglines_on_stamp(struct lx_loglines *lines, int64_t ns)
 {
-    lines->stamped = true;
+    lines->stamped = lines->begun = true;
     lines->tail = false;
     lines->ns = ns;
     lines->old = ns < lines->since_ns;
@@ -322,7 +322,9 @@ void lx_loglines_on_body(struct lx_loglines *lines, const char *data, size_t len
 
 void lx_loglines_on_end(struct lx_loglines *lines)
 {
-    if (lines->old)
+    bool counts = lines->begun && !lines->old;
+    lines->begun = false;
+    if (!counts)
         return;
     if (lines->mode == LX_LOGLINES_LIVE && lines->open)
         line_delivered(lines);

@@ -12,12 +12,12 @@
 struct lx_kube {
     struct lx_loop *loop;
     struct lx_log *log;
-    struct lx_http *http;  /* calls and watches */
-    struct lx_http *logs;  /* pod logs */
+    struct lx_http *http;   /* calls and watches */
+    struct lx_http *logs;   /* pod logs */
     struct lx_token *token; /* NULL with client certificates */
     char *server;
     struct lx_rand rand;
-    struct lx_list calls;  /* every lx_kube_call underway */
+    struct lx_list calls; /* every lx_kube_call underway */
 };
 
 /* Starts one request on `http` (one of the two above): fills in URL and headers (authorization,

@@ -68,7 +68,8 @@ void lx_watch_trouble(struct lx_watch *watch, const struct lx_err *err, uint64_t
     uint64_t wait = lx_backoff_next(&watch->backoff, &watch->kube->rand);
     watch->trouble = *err;
     if (err->code == LX_E_AUTH)
-        (void)lx_wrap(&watch->trouble, "cannot watch pods; needed: pods: list, watch in namespace %s",
+        (void)lx_wrap(&watch->trouble,
+                      "cannot watch pods; needed: pods: list, watch in namespace %s",
                       watch->opts.ns);
     lx_log(watch->log, LX_LOG_DEBUG, "pod watch interrupted", LX_ERR(&watch->trouble));
     lx_timer_start(watch->retry, wait > wait_ms ? wait : wait_ms, 0);
@@ -131,8 +132,7 @@ static void on_page(void *arg, const struct lx_kube_result *result)
         lx_watch_trouble(watch, &err, 0);
         return;
     }
-    json_array_foreach(lx_json_arr(result->object, "items"), i, item)
-    {
+    json_array_foreach (lx_json_arr(result->object, "items"), i, item) {
         lx_watch_keep(watch, item);
     }
     if (lx_watch_stopped(watch))
@@ -161,14 +161,15 @@ static void list_page(struct lx_watch *watch)
     }
     lx_assert(!failed);
     watch->list = lx_kube_call_start(
-        watch->kube, &(struct lx_kube_call_opts){
-                         .method = "GET",
-                         .path = lx_kube_path(LX_KUBE_POD, watch->opts.ns, NULL, lx_buf_str(&query)),
-                         .deadline_ms = lx_now_ms() + LIST_MS,
-                         .once = true,
-                         .cb = on_page,
-                         .arg = watch,
-                     });
+        watch->kube,
+        &(struct lx_kube_call_opts){
+            .method = "GET",
+            .path = lx_kube_path(LX_KUBE_POD, watch->opts.ns, NULL, lx_buf_str(&query)),
+            .deadline_ms = lx_now_ms() + LIST_MS,
+            .once = true,
+            .cb = on_page,
+            .arg = watch,
+        });
 }
 
 void lx_watch_go(struct lx_watch *watch)

@@ -112,7 +112,8 @@ struct lx_pod **lx_watch_cache_take_stale(struct lx_watch_cache *cache, size_t *
 {
     struct stale stale = {.round = cache->round};
     stale.pods = lx_alloc_array(lx_map_count(cache->by_uid) + 1, sizeof(struct lx_pod *));
-    lx_map_each(cache->by_uid, collect_stale, &stale);
+    lx_map_each (cache->by_uid, collect_stale, &stale)
+        ;
     for (size_t i = 0; i < stale.n; i++) {
         struct entry *entry = lx_map_remove(cache->by_uid, stale.pods[i]->uid);
         entry->pod = NULL;
@@ -142,6 +143,7 @@ static void look(const char *key, void *value, void *arg)
 const struct lx_pod *lx_watch_cache_find(const struct lx_watch_cache *cache, const char *job_name)
 {
     struct search search = {.job_name = job_name};
-    lx_map_each(cache->by_uid, look, &search);
+    lx_map_each (cache->by_uid, look, &search)
+        ;
     return search.best ? search.best->pod : NULL;
 }

@@ -38,8 +38,8 @@ struct lx_watch {
     struct lx_kube *kube;
     struct lx_log *log;
     struct lx_watch_opts opts;
-    char *ns;                  /* what opts.ns points to */
-    char *selector;            /* percent-encoded */
+    char *ns;       /* what opts.ns points to */
+    char *selector; /* percent-encoded */
     struct lx_watch_cache *cache;
     bool running;   /* not paused */
     int delivering; /* inside a callback of the owner */

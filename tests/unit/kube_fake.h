@@ -28,10 +28,10 @@ struct fake_step {
     const char *has;   /* somewhere in head or body; NULL: anything */
     const char *lacks; /* nowhere there */
     enum fake_action action;
-    int status;        /* [200] */
+    int status;          /* [200] */
     const char *headers; /* "Name: value\r\n" each */
     const char *body;
-    size_t len;        /* of body, [its strlen] */
+    size_t len; /* of body, [its strlen] */
 };
 
 struct fake;

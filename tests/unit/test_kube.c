@@ -241,7 +241,8 @@ static void test_get_and_list(void **state)
 {
     (void)state;
     static const struct fake_step steps[] = {
-        {.want = "GET /api/v1/namespaces/ns/pods/p HTTP/1.1", .body = "{\"metadata\":{\"name\":\"p\"}}"},
+        {.want = "GET /api/v1/namespaces/ns/pods/p HTTP/1.1",
+         .body = "{\"metadata\":{\"name\":\"p\"}}"},
         {.want = "GET /api/v1/namespaces/ns/events?limit=5 HTTP/1.1", .body = "{\"items\":[]}"},
         {.want = "GET /api/v1/namespaces/ns/persistentvolumeclaims HTTP/1.1", .body = "{}"},
     };
@@ -328,12 +329,12 @@ static void test_bad_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create),       cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_not_json),     cmocka_unit_test(test_tries_again),
-        cmocka_unit_test(test_retry_after),  cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_no_answer),    cmocka_unit_test(test_token_rotates),
-        cmocka_unit_test(test_delete),       cmocka_unit_test(test_get_and_list),
-        cmocka_unit_test(test_cancel),       cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_create),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_not_json),    cmocka_unit_test(test_tries_again),
+        cmocka_unit_test(test_retry_after), cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_no_answer),   cmocka_unit_test(test_token_rotates),
+        cmocka_unit_test(test_delete),      cmocka_unit_test(test_get_and_list),
+        cmocka_unit_test(test_cancel),      cmocka_unit_test(test_unreachable),
         cmocka_unit_test(test_bad_files),
     };
     return cmocka_run_group_tests(tests, fake_group_setup, fake_group_teardown);

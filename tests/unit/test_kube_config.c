@@ -77,12 +77,12 @@ static void test_files(void **state)
 static void test_data(void **state)
 {
     (void)state;
-    lx_auto(str) char *text = lx_strf(
-        "%sclusters:\n- name: k\n  cluster:\n    server: https://h\n    "
-        "certificate-authority: unused\n    certificate-authority-data: " PEM "\n"
-        "users:\n- name: u\n  user: {client-certificate-data: " PEM ", client-key-data: " PEM
-        ", token: old, tokenFile: token}\n",
-        head);
+    lx_auto(str) char *text =
+        lx_strf("%sclusters:\n- name: k\n  cluster:\n    server: https://h\n    "
+                "certificate-authority: unused\n    certificate-authority-data: " PEM "\n"
+                "users:\n- name: u\n  user: {client-certificate-data: " PEM
+                ", client-key-data: " PEM ", token: old, tokenFile: token}\n",
+                head);
     lx_auto(str) char *path = put("data", text);
     lx_auto(str) char *token = lx_strf("%s/token", folder);
     struct lx_kube_config config;
@@ -107,7 +107,9 @@ static void test_refused(void **state)
     } table[] = {
         {"!", "line 1"},
         {"!hello", "line 1: this is no kubeconfig"},
-        {"!\x7f" "ELF\x02\x01", "garbage"},
+        {"!\x7f"
+         "ELF\x02\x01",
+         "garbage"},
         {"!a: [1, 2\nb: 3\n", "line 2"},
         {"!\tkey: value\n", "line 1"},
         {"!{}", "current-context is not set"},
@@ -122,7 +124,8 @@ static void test_refused(void **state)
          "cluster \"k\": insecure-skip-tls-verify is refused"},
         {"clusters: [{name: k, cluster: {server: 'https://h', proxy-url: 'http://p'}}]\n",
          "proxy-url is not supported"},
-        {"clusters: [{name: k, cluster: {server: 'https://h', certificate-authority-data: '%%'}}]\n",
+        {"clusters: [{name: k, cluster: {server: 'https://h', certificate-authority-data: "
+         "'%%'}}]\n",
          "certificate-authority-data is not base64 of a PEM text"},
         {CLUSTER, "no entry of users is named \"u\""},
         {CLUSTER "users: [{name: u, user: {exec: {command: aws}}}]\n",

@@ -99,7 +99,8 @@ static void test_cut_text(void **state)
     (void)state;
     struct lx_buf text = LX_BUF_INIT(65536);
     assert_int_equal(
-        lx_buf_adds(&text, "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"status\":{\"message\":\"x",
+        lx_buf_adds(&text,
+                    "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"status\":{\"message\":\"x",
                     NULL),
         0);
     for (int i = 0; i < 4000; i++)
@@ -129,7 +130,7 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full),     cmocka_unit_test(test_bare),
+        cmocka_unit_test(test_full),        cmocka_unit_test(test_bare),
         cmocka_unit_test(test_unscheduled), cmocka_unit_test(test_cut_text),
         cmocka_unit_test(test_refused),
     };

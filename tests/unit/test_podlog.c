@@ -16,7 +16,8 @@
 #define LAST_SINCE(t) URL "&timestamps=true&sinceTime=2026-11-23T10%3A00%3A" t "Z "
 #define S(t) "2026-11-23T10:00:" t "Z "
 #define WAITING                                                                                    \
-    "{\"kind\":\"Status\",\"message\":\"container \\\"c\\\" in pod \\\"p\\\" is waiting to start: " \
+    "{\"kind\":\"Status\",\"message\":\"container \\\"c\\\" in pod \\\"p\\\" is waiting to "       \
+    "start: "                                                                                      \
     "PodInitializing\",\"code\":400}"
 
 struct taken {
@@ -130,11 +131,12 @@ static void test_last_read_completes(void **state)
     (void)state;
     static const struct fake_step steps[] = {
         {.want = FOLLOW, .action = FAKE_HOLD, .body = S("05.5") "one\n" S("05.6") "two\n"},
-        {.want = LAST_SINCE("05"), .action = FAKE_CUT, .body = S("05.5") "one\n" S("05.6") "two\n"
-             S("05.7") "thr"},
+        {.want = LAST_SINCE("05"),
+         .action = FAKE_CUT,
+         .body = S("05.5") "one\n" S("05.6") "two\n" S("05.7") "thr"},
         {.want = LAST_SINCE("05"), .status = 503, .body = ""},
-        {.want = LAST_SINCE("05"), .body = S("05.5") "one\n" S("05.6") "two\n" S("05.7") "three\n"
-             S("09") "four"},
+        {.want = LAST_SINCE("05"),
+         .body = S("05.5") "one\n" S("05.6") "two\n" S("05.7") "three\n" S("09") "four"},
     };
     struct taken taken;
     struct fake *fake = begin(steps, 4, &taken, NULL, 0);
@@ -191,7 +193,8 @@ static void test_pod_gone(void **state)
     (void)state;
     static const struct fake_step steps[] = {
         {.want = FOLLOW, .status = 404, .body = "{\"kind\":\"Status\",\"message\":\"not found\"}"},
-        {.want = LAST, .status = 404,
+        {.want = LAST,
+         .status = 404,
          .body = "{\"kind\":\"Status\",\"message\":\"pods \\\"p\\\" not found\"}"},
     };
     struct taken taken;
@@ -214,9 +217,10 @@ static void test_gives_up(void **state)
     static struct fake_step steps[MANY];
     struct taken taken;
     for (int i = 0; i < MANY; i++)
-        steps[i] = (struct fake_step){
-            .want = URL, .action = FAKE_END,
-            .body = "unable to retrieve container logs for containerd://0123"};
+        steps[i] =
+            (struct fake_step){.want = URL,
+                               .action = FAKE_END,
+                               .body = "unable to retrieve container logs for containerd://0123"};
     struct fake *fake = begin(steps, MANY, &taken, NULL, 700);
     WAIT_UNTIL(fake, fake_count(fake) == 1);
     uint64_t told = lx_now_ms();
@@ -241,7 +245,9 @@ static void test_token(void **state)
     static const struct fake_step steps[] = {
         {.want = FOLLOW, .has = "Bearer old", .action = FAKE_HOLD, .body = S("01.5") "one\n"},
         {.want = FOLLOW_SINCE("01"), .has = "Bearer old", .status = 401, .body = "{}"},
-        {.want = FOLLOW_SINCE("01"), .has = "Bearer new", .action = FAKE_HOLD,
+        {.want = FOLLOW_SINCE("01"),
+         .has = "Bearer new",
+         .action = FAKE_HOLD,
          .body = S("01.5") "one\n" S("01.6") "two\n"},
     };
     struct taken taken;

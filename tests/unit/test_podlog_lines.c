@@ -179,6 +179,30 @@ static void test_growing(void **state)
     }
 }
 
+/* A long line whose beginning is filtered out comes without a timestamp, after others that have
+ * one: it is no line of its own. */
+static void test_headless_between_others(void **state)
+{
+    (void)state;
+    static const struct record records[] = {
+        {"2026-11-23T10:00:10.1Z", "standard error", false},
+        {"2026-11-23T10:00:09.95Z", LONG, true},
+        {"2026-11-23T10:00:10.2Z", "end of it", false},
+        {"2026-11-23T10:00:10.3Z", "more", false},
+        {"2026-11-23T10:00:10.4Z", "and more", false},
+    };
+    lx_auto(str) char *text = answer(records, 5, NULL);
+    lx_auto(str) char *want = plain(records, 5);
+    for (size_t cut = 0; cut <= strlen(text); cut++) {
+        struct taker taker;
+        taker_init(&taker);
+        feed(&taker, records, 5, cut, 9);
+        feed(&taker, records, 5, SIZE_MAX, 9);
+        assert_string_equal(lx_buf_str(&taker.got), want);
+        taker_done(&taker);
+    }
+}
+
 static void test_clock_goes_back(void **state)
 {
     (void)state;
@@ -340,10 +364,9 @@ static void test_rotated_short_end(void **state)
     feed(&taker, sample, 1, SIZE_MAX, 64);
     feed(&taker, &end, 1, SIZE_MAX, 64);
     lx_loglines_finish(&taker.lines, false);
-    assert_string_equal(
-        lx_buf_str(&taker.got),
-        "first\n[lunexec: log lines between 2026-11-23T10:00:00.000000001Z and "
-        "2026-11-23T10:00:05.1Z are missing: rotated away by the kubelet]\n$ ");
+    assert_string_equal(lx_buf_str(&taker.got),
+                        "first\n[lunexec: log lines between 2026-11-23T10:00:00.000000001Z and "
+                        "2026-11-23T10:00:05.1Z are missing: rotated away by the kubelet]\n$ ");
     taker_done(&taker);
 }
 
@@ -394,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_cut_everywhere),
         cmocka_unit_test(test_cut_twice),
         cmocka_unit_test(test_growing),
+        cmocka_unit_test(test_headless_between_others),
         cmocka_unit_test(test_clock_goes_back),
         cmocka_unit_test(test_rotated_away),
         cmocka_unit_test(test_rotated_overlap),

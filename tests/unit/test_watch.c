@@ -41,7 +41,7 @@ static void on_health(void *arg, bool healthy, const struct lx_err *err)
 }
 
 #define META(uid, version, job, created)                                                           \
-    "\"metadata\":{\"name\":\"" uid "\",\"uid\":\"" uid "\",\"resourceVersion\":\"" version         \
+    "\"metadata\":{\"name\":\"" uid "\",\"uid\":\"" uid "\",\"resourceVersion\":\"" version        \
     "\",\"creationTimestamp\":\"" created "\",\"labels\":{\"job-name\":\"" job "\"}}"
 #define POD(uid, version, phase)                                                                   \
     "{" META(uid, version, "j", "2026-01-01T00:00:00Z") ",\"status\":{\"phase\":\"" phase "\"}}"
@@ -51,7 +51,8 @@ static void on_health(void *arg, bool healthy, const struct lx_err *err)
 #define BOOKMARK(version)                                                                          \
     EVENT("BOOKMARK", "{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"" version "\"}}")
 #define GONE                                                                                       \
-    EVENT("ERROR", "{\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\",\"message\":\"old\"}")
+    EVENT("ERROR", "{\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\",\"message\":"         \
+                   "\"old\"}")
 
 #define LIST_URL "GET /api/v1/namespaces/ns/pods?labelSelector=app%3Dx&limit=200"
 #define WATCH_URL(version)                                                                         \
@@ -63,9 +64,13 @@ static struct fake *begin_with(const struct fake_step *steps, size_t n, struct s
                                const char *token_file)
 {
     struct fake *fake = fake_new(steps, n, token_file);
-    struct lx_watch_opts opts = {
-        .ns = "ns", .selector = "app=x", .on_pod = on_pod, .on_health = on_health, .arg = seen,
-        .min_watch_s = 20, .max_watch_s = 29};
+    struct lx_watch_opts opts = {.ns = "ns",
+                                 .selector = "app=x",
+                                 .on_pod = on_pod,
+                                 .on_health = on_health,
+                                 .arg = seen,
+                                 .min_watch_s = 20,
+                                 .max_watch_s = 29};
     lx_buf_init(&seen->text, 65536);
     lx_buf_init(&seen->health, 65536);
     assert_int_equal(lx_watch_new(fake_kube(fake), &opts, NULL, &seen->watch, NULL), 0);
@@ -100,8 +105,8 @@ static void test_list_and_watch(void **state)
         {.want = WATCH_URL("10"),
          .action = FAKE_HOLD,
          .body = EVENT("MODIFIED", POD("p1", "11", "Running"))
-                 EVENT("ADDED", POD("p2", "2", "Running")) /* known already */
-                 EVENT("ADDED", POD("p3", "12", "Pending"))},
+             EVENT("ADDED", POD("p2", "2", "Running")) /* known already */
+         EVENT("ADDED", POD("p3", "12", "Pending"))},
     };
     struct seen seen;
     struct fake *fake = begin(steps, 3, &seen);
@@ -124,7 +129,8 @@ static void test_resume(void **state)
     static const struct fake_step steps[] = {
         {.want = LIST_URL, .body = LIST("10", POD("p1", "1", "Pending"))},
         {.want = WATCH_URL("10"), .action = FAKE_END, .body = BOOKMARK("15")},
-        {.want = WATCH_URL("15"), .action = FAKE_CUT,
+        {.want = WATCH_URL("15"),
+         .action = FAKE_CUT,
          .body = EVENT("MODIFIED", POD("p1", "16", "Running")) "{\"type\":\"MODIF"},
         {.want = WATCH_URL("16"), .action = FAKE_END, .body = ""},
         {.want = WATCH_URL("16"), .action = FAKE_REPLY, .status = 503, .body = "restarting"},
@@ -155,7 +161,8 @@ static void test_gone(void **state)
         {.want = WATCH_URL("30"), .status = 410, .body = "{}"},
         {.want = LIST_URL,
          .body = LIST("40", POD("p2", "22", "Succeeded") "," POD("p1x", "31", "Pending"))},
-        {.want = WATCH_URL("40"), .action = FAKE_HOLD,
+        {.want = WATCH_URL("40"),
+         .action = FAKE_HOLD,
          .body = EVENT("ERROR", "{\"kind\":\"Status\",\"code\":500,\"message\":\"etcd\"}")},
         {.want = WATCH_URL("40"), .action = FAKE_HOLD, .body = "no JSON\n"},
         {.want = LIST_URL, .body = LIST("50", POD("p2", "22", "Succeeded"))},
@@ -271,7 +278,8 @@ static void test_pause(void **state)
     (void)state;
     static const struct fake_step steps[] = {
         {.want = LIST_URL, .body = LIST("10", POD("p1", "1", "Pending"))},
-        {.want = WATCH_URL("10"), .action = FAKE_HOLD,
+        {.want = WATCH_URL("10"),
+         .action = FAKE_HOLD,
          .body = EVENT("MODIFIED", POD("p1", "11", "Running"))},
         {.want = LIST_URL, .body = LIST("20", POD("p1", "11", "Running"))},
         {.want = WATCH_URL("20"), .action = FAKE_HOLD},
@@ -299,8 +307,8 @@ static void test_pause_inside(void **state)
         {.want = LIST_URL, .body = LIST("10", "")},
         {.want = WATCH_URL("10"),
          .action = FAKE_HOLD,
-         .body = EVENT("ADDED", POD("p1", "11", "Pending"))
-                 EVENT("ADDED", POD("p2", "12", "Pending"))},
+         .body =
+             EVENT("ADDED", POD("p1", "11", "Pending")) EVENT("ADDED", POD("p2", "12", "Pending"))},
         {.want = LIST_URL,
          .body = LIST("20", POD("p1", "11", "Pending") "," POD("p2", "12", "Pending"))},
         {.want = LIST_URL, .body = LIST("30", POD("p1", "11", "Pending"))},
@@ -328,9 +336,10 @@ static void test_find(void **state)
     (void)state;
     static const struct fake_step steps[] = {
         {.want = LIST_URL,
-         .body = LIST("10", NAMED("b", "1", "j", "2026-01-01T00:00:02Z") "," NAMED(
-                                "a", "2", "j", "2026-01-01T00:00:01Z") "," NAMED(
-                                "c", "3", "k", "2026-01-01T00:00:09Z"))},
+         .body = LIST(
+             "10", NAMED("b", "1", "j", "2026-01-01T00:00:02Z") "," NAMED(
+                       "a", "2", "j", "2026-01-01T00:00:01Z") "," NAMED("c", "3", "k",
+                                                                        "2026-01-01T00:00:09Z"))},
         {.want = WATCH_URL("10"), .action = FAKE_HOLD},
     };
     struct seen seen;
