@@ -15,7 +15,7 @@
 struct lx_channel {
     uv_poll_t poll; /* first: freed as the handle that it is when libuv has closed it */
     int fd;
-    bool ended;
+    bool ended, delivered;
     struct lx_buf in, out;
     struct lx_channel_opts opts;
 };
@@ -67,6 +67,7 @@ static int deliver(struct lx_channel *channel, size_t *ret_missing, struct lx_er
         int rc = lx_frame_peek(&channel->in, &data, &len, ret_missing, err);
         if (rc != 1)
             return rc;
+        channel->delivered = true;
         channel->opts.on_frame(channel->opts.arg, data, len);
         lx_buf_consume(&channel->in, LX_FRAME_HEAD + len);
         settle(&channel->in);
@@ -113,6 +114,15 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         end(channel, &err);
     else if (writing && channel->out.len == 0)
         watch(channel);
+}
+
+bool lx_channel_pump(struct lx_channel *channel)
+{
+    struct lx_err err;
+    channel->delivered = false;
+    if (!channel->ended && receive(channel, &err))
+        end(channel, &err);
+    return channel->delivered;
 }
 
 int lx_channel_new(struct lx_loop *loop, const struct lx_channel_opts *opts, int *ret_fd,

@@ -25,6 +25,10 @@ int lx_channel_new(struct lx_loop *loop, const struct lx_channel_opts *opts, int
 /* Not from its own callbacks. */
 void lx_channel_free(struct lx_channel *channel);
 
+/* Takes in what has arrived and was not yet seen, because the loop was held up; whether a frame
+ * was among it. Not from its own callbacks. */
+bool lx_channel_pump(struct lx_channel *channel);
+
 /* Sends a sealed frame (copied). One at a time: the last must have been answered. A connection
  * that breaks is reported by on_end. */
 int lx_channel_send(struct lx_channel *channel, const char *data, size_t len, struct lx_err *err);

@@ -144,6 +144,7 @@ static int give_up(const struct lx_err *err)
 
 static int prepare(struct child *child, struct lx_err *err)
 {
+    close_range((unsigned)child->fd + 1, ~0U, 0); /* what others forgot to mark close-on-exec */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL))
         return lx_fail_errno(err, errno, "prctl");
     mallopt(M_MMAP_THRESHOLD, 1 << 20);

@@ -86,8 +86,8 @@ static int allow_memory(scmp_filter_ctx filter)
 static int allow_io(scmp_filter_ctx filter, int fd)
 {
     const scmp_datum_t socket = (scmp_datum_t)fd;
-    int rc =
-        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1, SCMP_A0(SCMP_CMP_EQ, socket, 0));
+    int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1,
+                              SCMP_A0(SCMP_CMP_EQ, socket, 0));
     if (rc == 0)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
                               SCMP_A0(SCMP_CMP_EQ, socket, 0));

@@ -29,6 +29,7 @@
 #define STARTS_MAX 3
 #define BACKOFF_BASE_MS 100
 #define BACKOFF_MAX_MS 10000
+#define LAST_WORDS_MAX 512
 #define PROGRAM "lunexec-policy"
 
 enum state {
@@ -59,8 +60,9 @@ struct lx_policy {
     struct lx_backoff backoff;
     struct lx_rand rand;
     unsigned failed_starts;
-    struct lx_err killed; /* why we ended the child; LX_OK: it died by itself */
-    json_t *functions;    /* names */
+    struct lx_buf last_words; /* what the child wrote to its standard error */
+    struct lx_err killed;     /* why we ended the child; LX_OK: it died by itself */
+    json_t *functions;        /* names */
 
     struct lx_list calls, done; /* waiting for the child; waiting for their callback */
     size_t n_calls;
@@ -175,13 +177,24 @@ static void respawn(struct lx_policy *policy, bool at_once)
     lx_timer_start(policy->respawn, delay, 0);
 }
 
-static void describe_death(int64_t status, int signum, struct lx_err *err)
+static void describe_death(const struct lx_policy *policy, int64_t status, int signum,
+                           struct lx_err *err)
 {
+    const char *said = lx_buf_str(&policy->last_words), *colon = *said ? ": " : "";
     if (signum)
-        lx_fail(err, LX_E_IO, "the policy child was killed by signal %d (%s)", signum,
-                strsignal(signum));
+        lx_fail(err, LX_E_IO, "the policy child was killed by signal %d (%s)%s%s", signum,
+                strsignal(signum), colon, said);
     else
-        lx_fail(err, LX_E_IO, "the policy child ended with status %" PRId64, status);
+        lx_fail(err, LX_E_IO, "the policy child ended with status %" PRId64 "%s%s", status, colon,
+                said);
+}
+
+/* Its standard error: kept for the message about its end, never passed on as it is. */
+static void on_words(void *arg, const char *data, size_t len)
+{
+    struct lx_policy *policy = arg;
+    size_t room = policy->last_words.max - policy->last_words.len;
+    lx_buf_add(&policy->last_words, data, len < room ? len : room, NULL);
 }
 
 static void on_exit_of_child(void *arg, int64_t status, int signum)
@@ -191,11 +204,12 @@ static void on_exit_of_child(void *arg, int64_t status, int signum)
     struct lx_err err = policy->killed;
     bool ours = err.code != LX_OK;
     if (!ours)
-        describe_death(status, signum, &err);
+        describe_death(policy, status, signum, &err);
     lx_child_free(lx_take(policy->child));
     lx_channel_free(lx_take(policy->channel));
     lx_timer_stop(policy->deadline);
     policy->killed.code = LX_OK;
+    lx_buf_reset(&policy->last_words);
     if (was != ST_ENDING && was != ST_BROKEN)
         lx_log(policy->log, LX_LOG_WARN, "policy child ended", LX_ERR(&err));
     if (was == ST_LOADING)
@@ -212,6 +226,8 @@ static void on_deadline(void *arg)
 {
     struct lx_policy *policy = arg;
     struct lx_err err;
+    if (lx_channel_pump(policy->channel))
+        return; /* it was in time; we were late */
     if (policy->state == ST_LOADING)
         lx_fail(&err, LX_E_TIMEOUT, "loading the policy took longer than %u ms",
                 policy->opts.load_timeout_ms);
@@ -360,6 +376,7 @@ static int spawn(struct lx_policy *policy, struct lx_err *err)
         .env = (const char *const[]){NULL}, /* ours holds secrets */
         .cwd = "/",
         .fd3 = fd,
+        .on_err = on_words,
         .on_exit = on_exit_of_child,
         .arg = policy,
     };
@@ -434,6 +451,7 @@ int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle, const struct l
     lx_task_init(&policy->ready_task, run_ready, policy);
     lx_list_init(&policy->calls);
     lx_list_init(&policy->done);
+    lx_buf_init(&policy->last_words, LAST_WORDS_MAX);
     policy->deadline = lx_timer_new(loop, on_deadline, policy);
     policy->respawn = lx_timer_new(loop, on_respawn, policy);
     policy->backoff = (struct lx_backoff){.base_ms = BACKOFF_BASE_MS, .max_ms = BACKOFF_MAX_MS};
@@ -460,6 +478,7 @@ void lx_policy_free(struct lx_policy *policy)
     lx_timer_free(policy->respawn);
     lx_child_free(policy->child);
     lx_channel_free(policy->channel);
+    lx_buf_done(&policy->last_words);
     json_decref(policy->functions);
     lx_bundle_free(policy->bundle);
     free(policy->exe);

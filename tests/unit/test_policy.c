@@ -272,6 +272,16 @@ static void test_missing_program_is_named(void **state)
         fail_msg("%s", fx->ready_err.text);
 }
 
+/* What a child says on standard error goes into the message, not to ours. */
+static void test_last_words_are_kept(void **state)
+{
+    struct fixture *fx = *state;
+    start_with(fx, "return {api = 1}", &(struct lx_policy_opts){.exe = "/bin/ls"});
+    assert_int_equal(fx->ready_err.code, LX_E_IO);
+    if (!strstr(fx->ready_err.text, "policy-child"))
+        fail_msg("%s", fx->ready_err.text);
+}
+
 static void test_program_that_is_none_of_ours(void **state)
 {
     struct fixture *fx = *state;
@@ -316,6 +326,29 @@ static void test_deadline_kills_and_the_next_call_works(void **state)
     assert_string_equal(good.results, "[1]");
     outcome_done(&bad);
     outcome_done(&good);
+}
+
+static void hold_up(void *arg)
+{
+    (void)arg;
+    usleep(700000);
+}
+
+/* An answer that came in time counts, even when the loop is too late to see it. */
+static void test_a_late_loop_is_not_the_childs_fault(void **state)
+{
+    struct fixture *fx = *state;
+    start_with(fx, "return {api = 1, ok = function() return 1 end}",
+               &(struct lx_policy_opts){.call_timeout_ms = 500});
+    struct outcome outcome;
+    struct lx_task task;
+    lx_task_init(&task, hold_up, NULL);
+    begin(fx, "ok", "[]", &outcome);
+    lx_task_post(fx->loop, &task);
+    wait_for(fx, &outcome.came);
+    assert_int_equal(outcome.err.code, LX_OK);
+    assert_string_equal(outcome.results, "[1]");
+    outcome_done(&outcome);
 }
 
 static void test_slow_load_is_refused(void **state)
@@ -493,9 +526,11 @@ int main(int argc, char **argv)
         TEST(test_error_has_position_and_traceback),
         TEST(test_bad_bundle_is_refused),
         TEST(test_missing_program_is_named),
+        TEST(test_last_words_are_kept),
         TEST(test_program_that_is_none_of_ours),
         TEST(test_endless_loop_is_stopped_with_its_place),
         TEST(test_deadline_kills_and_the_next_call_works),
+        TEST(test_a_late_loop_is_not_the_childs_fault),
         TEST(test_slow_load_is_refused),
         TEST(test_memory_limit_names_the_place),
         TEST(test_a_killed_child_is_replaced_and_the_call_repeated),
