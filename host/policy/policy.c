@@ -1,24 +1,20 @@
 /*
  * The pool of one: a child that holds the bundle, the calls that wait for it, and what happens
- * when it is late or dies. Every end of a child, whoever caused it, arrives in on_exit.
+ * when it is late or dies. Every end of a child, whoever caused it, arrives in on_gone.
  */
 #include "lunexec/policy.h"
 
 #include "answer.h"
 #include "bundle.h"
 #include "call.h"
-#include "channel.h"
 #include "frame.h"
 #include "lunexec/backoff.h"
 #include "lunexec/mem.h"
 #include "lunexec/text.h"
+#include "runner.h"
 #include "value_json.h"
 
-#include <inttypes.h>
-#include <limits.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CALL_TIMEOUT_MS 1000
 #define LOAD_TIMEOUT_MS 2000
@@ -29,15 +25,13 @@
 #define STARTS_MAX 3
 #define BACKOFF_BASE_MS 100
 #define BACKOFF_MAX_MS 10000
-#define LAST_WORDS_MAX 512
-#define PROGRAM "lunexec-policy"
 
 enum state {
     ST_DOWN,    /* no child; the timer `respawn` starts one */
     ST_LOADING, /* the bundle is sent */
     ST_IDLE,
     ST_BUSY,   /* a call is sent: the first of `calls` unless it was cancelled */
-    ST_ENDING, /* killed; on_exit comes */
+    ST_ENDING, /* killed; on_gone comes */
     ST_BROKEN, /* the bundle cannot be used: `failure` */
 };
 
@@ -54,15 +48,12 @@ struct lx_policy {
     struct lx_err failure; /* in ST_BROKEN */
 
     enum state state;
-    struct lx_child *child;
-    struct lx_channel *channel;
+    struct lx_runner *runner; /* NULL: no child */
     struct lx_timer *deadline, *respawn;
     struct lx_backoff backoff;
     struct lx_rand rand;
     unsigned failed_starts;
-    struct lx_buf last_words; /* what the child wrote to its standard error */
-    struct lx_err killed;     /* why we ended the child; LX_OK: it died by itself */
-    json_t *functions;        /* names */
+    json_t *functions; /* names */
 
     struct lx_list calls, done; /* waiting for the child; waiting for their callback */
     size_t n_calls;
@@ -128,13 +119,11 @@ static bool is_defined(const struct lx_policy *policy, const char *function)
 
 /* ---- The child's end ---- */
 
-/* Ends the child because of `why`; the rest happens in on_exit. */
+/* Ends the child because of `why`; the rest happens in on_gone. */
 static void kill_child(struct lx_policy *policy, const struct lx_err *why)
 {
-    if (policy->killed.code == LX_OK && why)
-        policy->killed = *why;
     lx_timer_stop(policy->deadline);
-    lx_child_kill(policy->child, SIGKILL);
+    lx_runner_kill(policy->runner, why);
 }
 
 static void break_down(struct lx_policy *policy, const struct lx_err *err)
@@ -177,39 +166,13 @@ static void respawn(struct lx_policy *policy, bool at_once)
     lx_timer_start(policy->respawn, delay, 0);
 }
 
-static void describe_death(const struct lx_policy *policy, int64_t status, int signum,
-                           struct lx_err *err)
-{
-    const char *said = lx_buf_str(&policy->last_words), *colon = *said ? ": " : "";
-    if (signum)
-        lx_fail(err, LX_E_IO, "the policy child was killed by signal %d (%s)%s%s", signum,
-                strsignal(signum), colon, said);
-    else
-        lx_fail(err, LX_E_IO, "the policy child ended with status %" PRId64 "%s%s", status, colon,
-                said);
-}
-
-/* Its standard error: kept for the message about its end, never passed on as it is. */
-static void on_words(void *arg, const char *data, size_t len)
-{
-    struct lx_policy *policy = arg;
-    size_t room = policy->last_words.max - policy->last_words.len;
-    lx_buf_add(&policy->last_words, data, len < room ? len : room, NULL);
-}
-
-static void on_exit_of_child(void *arg, int64_t status, int signum)
+static void on_gone(void *arg, bool ours, const struct lx_err *why)
 {
     struct lx_policy *policy = arg;
     enum state was = policy->state;
-    struct lx_err err = policy->killed;
-    bool ours = err.code != LX_OK;
-    if (!ours)
-        describe_death(policy, status, signum, &err);
-    lx_child_free(lx_take(policy->child));
-    lx_channel_free(lx_take(policy->channel));
+    struct lx_err err = *why;
+    lx_runner_free(lx_take(policy->runner));
     lx_timer_stop(policy->deadline);
-    policy->killed.code = LX_OK;
-    lx_buf_reset(&policy->last_words);
     if (was != ST_ENDING && was != ST_BROKEN)
         lx_log(policy->log, LX_LOG_WARN, "policy child ended", LX_ERR(&err));
     if (was == ST_LOADING)
@@ -226,7 +189,7 @@ static void on_deadline(void *arg)
 {
     struct lx_policy *policy = arg;
     struct lx_err err;
-    if (lx_channel_pump(policy->channel))
+    if (lx_runner_pump(policy->runner))
         return; /* it was in time; we were late */
     if (policy->state == ST_LOADING)
         lx_fail(&err, LX_E_TIMEOUT, "loading the policy took longer than %u ms",
@@ -304,8 +267,6 @@ static void on_frame(void *arg, const char *data, size_t len)
         kill_child(policy, &err);
         return;
     }
-    if (policy->killed.code != LX_OK)
-        return; /* too late */
     if (lx_answer_read(data, len, &answer, &err)) {
         kill_child(policy, &err);
         return;
@@ -315,13 +276,6 @@ static void on_frame(void *arg, const char *data, size_t len)
     else
         on_answer(policy, &answer);
     lx_answer_done(&answer);
-}
-
-static void on_end(void *arg, const struct lx_err *err)
-{
-    struct lx_policy *policy = arg;
-    /* A closed socket is the child's death, whose status says more. */
-    kill_child(policy, err->code == LX_E_LIMIT ? err : NULL);
 }
 
 /* ---- Towards the child ---- */
@@ -340,7 +294,7 @@ static void next_call(struct lx_policy *policy)
         if (!is_defined(policy, call->function)) {
             call->answer.kind = LX_ANSWER_UNDEFINED;
             finish(call);
-        } else if (lx_channel_send(policy->channel, call->request.data, call->request.len, &err)) {
+        } else if (lx_runner_send(policy->runner, call->request.data, call->request.len, &err)) {
             call->err = err;
             finish(call);
         } else {
@@ -361,38 +315,16 @@ static int send_bundle(struct lx_policy *policy, struct lx_err *err)
         lx_bundle_put(policy->bundle, &frame, err))
         return -1;
     lx_frame_seal(&frame);
-    return lx_channel_send(policy->channel, frame.data, frame.len, err);
-}
-
-static int spawn(struct lx_policy *policy, struct lx_err *err)
-{
-    const struct lx_channel_opts channel = {.on_frame = on_frame, .on_end = on_end, .arg = policy};
-    int fd = -1;
-    if (lx_channel_new(policy->loop, &channel, &fd, &policy->channel, err))
-        return -1;
-    const struct lx_child_opts child = {
-        .argv = (const char *const[]){PROGRAM, "policy-child", NULL},
-        .file = policy->exe,
-        .env = (const char *const[]){NULL}, /* ours holds secrets */
-        .cwd = "/",
-        .fd3 = fd,
-        .on_err = on_words,
-        .on_exit = on_exit_of_child,
-        .arg = policy,
-    };
-    int rc = lx_child_spawn(policy->loop, &child, &policy->child, err);
-    close(fd);
-    if (rc)
-        return lx_wrap(err, "cannot start the policy child %s", policy->exe);
-    return 0;
+    return lx_runner_send(policy->runner, frame.data, frame.len, err);
 }
 
 static void start_child(struct lx_policy *policy)
 {
+    const struct lx_runner_opts opts = {
+        .exe = policy->exe, .on_frame = on_frame, .on_gone = on_gone, .arg = policy};
     struct lx_err err;
     policy->state = ST_LOADING;
-    if (spawn(policy, &err)) {
-        lx_channel_free(lx_take(policy->channel));
+    if (lx_runner_start(policy->loop, &opts, &policy->runner, &err)) {
         lx_log(policy->log, LX_LOG_WARN, "policy child", LX_ERR(&err));
         load_ended(policy, &err);
         if (policy->state != ST_BROKEN)
@@ -417,16 +349,6 @@ static void run_ready(void *arg)
     policy->ready(policy->ready_arg, policy->loaded ? NULL : &policy->failure);
 }
 
-/* The child's program beside our own. */
-static char *default_exe(void)
-{
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = 0;
-    char *slash = strrchr(path, '/');
-    return slash ? lx_strf("%.*s/" PROGRAM, (int)(slash - path), path) : lx_strdup(PROGRAM);
-}
-
 int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle, const struct lx_policy_opts *opts,
                   struct lx_log *log, void (*ready)(void *arg, const struct lx_err *err), void *arg,
                   struct lx_policy **ret_policy, struct lx_err *err)
@@ -445,13 +367,12 @@ int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle, const struct l
         policy->opts.load_timeout_ms = LOAD_TIMEOUT_MS;
     if (!policy->opts.memory_max)
         policy->opts.memory_max = MEMORY_MAX;
-    policy->exe = policy->opts.exe ? lx_strdup(policy->opts.exe) : default_exe();
+    policy->exe = lx_strdup(policy->opts.exe);
     policy->ready = ready;
     policy->ready_arg = arg;
     lx_task_init(&policy->ready_task, run_ready, policy);
     lx_list_init(&policy->calls);
     lx_list_init(&policy->done);
-    lx_buf_init(&policy->last_words, LAST_WORDS_MAX);
     policy->deadline = lx_timer_new(loop, on_deadline, policy);
     policy->respawn = lx_timer_new(loop, on_respawn, policy);
     policy->backoff = (struct lx_backoff){.base_ms = BACKOFF_BASE_MS, .max_ms = BACKOFF_MAX_MS};
@@ -476,9 +397,7 @@ void lx_policy_free(struct lx_policy *policy)
     lx_task_cancel(&policy->ready_task);
     lx_timer_free(policy->deadline);
     lx_timer_free(policy->respawn);
-    lx_child_free(policy->child);
-    lx_channel_free(policy->channel);
-    lx_buf_done(&policy->last_words);
+    lx_runner_free(policy->runner);
     json_decref(policy->functions);
     lx_bundle_free(policy->bundle);
     free(policy->exe);
@@ -493,7 +412,7 @@ const char *lx_policy_hash(const struct lx_policy *policy)
 
 pid_t lx_policy_child_pid(const struct lx_policy *policy)
 {
-    return policy->child ? lx_child_pid(policy->child) : 0;
+    return policy->runner ? lx_runner_pid(policy->runner) : 0;
 }
 
 const char *lx_policy_error_text(const struct lx_policy *policy)
