@@ -17,6 +17,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+HISTORY_MAX = 1 << 20
 STALL_SECONDS = 25  # a job without a heartbeat for so long goes back to the queue
 TEXTS = ("os", "architecture", "dockerVersion", "executorVersion", "gitVersion", "igniteVersion",
          "srcCliVersion", "prometheusMetrics")
@@ -60,7 +61,7 @@ class Entry:
         self.key, self.command = fields["key"], fields["command"]
         self.start_time = fields["startTime"]
         self.exit_code, self.duration_ms, self.out = None, None, ""
-        self.history = []  # (boot_time of arrival, whole output so far)
+        self.history = []  # (boot_time of arrival, whole output so far while that is small)
 
     def lines(self):
         return self.out.removesuffix("\n").split("\n") if self.out else []  # a CR ends no line
@@ -221,7 +222,7 @@ class Frontend:
             self.problem(f"entry {entry.key}: exitCode without durationMs, or the reverse")
         entry.exit_code, entry.duration_ms = fields.get("exitCode"), fields.get("durationMs")
         entry.out = out
-        entry.history.append((boot_time(), out))
+        entry.history.append((boot_time(), out if len(out) <= HISTORY_MAX else ""))
 
     def mark(self, job, fields, kind):
         more = {} if kind == "markComplete" else {"errorMessage": str}

@@ -14,6 +14,8 @@ import traceback
 
 import api
 import jobs
+import logtests
+from checks import equal, holds, status_number
 from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
 
@@ -96,16 +98,6 @@ class Scene:
         for executor in self.executors[-1:]:
             for line in executor.log.read_text(errors="replace").splitlines()[-25:]:
                 self.note(f"executor: {line[:300]}")
-
-
-def equal(found, expected, what):
-    if found != expected:
-        raise AssertionError(f"{what}: {found!r} instead of {expected!r}")
-
-
-def holds(condition, what):
-    if not condition:
-        raise AssertionError(what)
 
 
 def check_completed(job, count):
@@ -272,11 +264,6 @@ def idle_cost(scene):
     equal(scene.frontend.problems, [], "what the frontend objected to")
 
 
-def status_number(pid, name):
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith(name + ":"))
-
-
 def switches(pid):
     return sum(status_number(f"{pid}/task/{thread}", "voluntary_ctxt_switches")
                for thread in os.listdir(f"/proc/{pid}/task"))
@@ -351,12 +338,15 @@ def run_one(function):
 
 
 def main(words):
-    chosen = [t for t in TESTS if not words or any(word in t.__name__ for word in words)]
+    chosen = [t for t in TESTS + logtests.TESTS
+              if not words or any(word in t.__name__ for word in words)]
+    alone = [t for t in chosen if getattr(t, "alone", False)]
     with tempfile.TemporaryDirectory(prefix="lunexec-git-") as git_root:
         Scene.git_root, Scene.commit = git_root, jobs.make_repository(git_root)
         # Most of a test's time is spent waiting for the kubelet.
         with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
-            results = list(pool.map(run_one, chosen))
+            results = list(pool.map(run_one, [t for t in chosen if t not in alone]))
+        results += map(run_one, alone)
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
     return 0 if results and all(results) else 1
 
