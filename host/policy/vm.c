@@ -2,6 +2,7 @@
 
 #include "bridge.h"
 #include "frame.h"
+#include "heap.h"
 #include "lunexec/mem.h"
 #include "sandbox.h"
 
@@ -11,14 +12,15 @@
 #include <string.h>
 
 /* Garbage of earlier calls that is left lying. */
-#define GARBAGE_MAX ((size_t)1 << 20)
+#define GARBAGE_MAX ((size_t)512 << 10)
 /* For loading, in milliseconds of processor time. */
 #define LOAD_CPU_MS 1600
 
 struct lx_vm {
     lua_State *L;
-    size_t used, max; /* bytes of the state; max 0: no limit yet */
-    size_t settled;   /* used after the last full collection */
+    struct lx_heap *heap;
+    size_t max;     /* bytes of the state */
+    size_t settled; /* in use after the last full collection */
     int64_t cpu_ms;
     bool loaded;
     bool refused;                  /* an allocation was refused in this message */
@@ -30,10 +32,12 @@ struct lx_vm {
 
 /* ---- Memory ---- */
 
-/* Notes the script position; called inside an allocation, so it may allocate nothing. */
-static void note_position(struct lx_vm *vm)
+/* Notes where the script was; called inside an allocation, so it may allocate nothing. */
+static void on_refusal(void *arg)
 {
+    struct lx_vm *vm = arg;
     lua_Debug ar;
+    vm->refused = true;
     vm->where[0] = 0;
     for (int level = 0; lua_getstack(vm->L, level, &ar); level++) {
         if (lua_getinfo(vm->L, "Sl", &ar) && ar.currentline > 0) {
@@ -43,35 +47,10 @@ static void note_position(struct lx_vm *vm)
     }
 }
 
-/* The state's allocator (lua_Alloc): accounts, refuses beyond the limit. */
-static void *allocate(void *arg, void *old, size_t old_size, size_t new_size)
-{
-    struct lx_vm *vm = arg;
-    if (!old)
-        old_size = 0; /* then it is a type tag */
-    if (new_size == 0) {
-        free(old);
-        vm->used -= old_size;
-        return NULL;
-    }
-    bool grows = new_size > old_size;
-    if (grows && vm->max && vm->used + (new_size - old_size) > vm->max) {
-        vm->refused = true;
-        note_position(vm);
-        return NULL;
-    }
-    /* style: allow realloc: lua_Alloc is that very interface; the limit is above */
-    void *new = realloc(old, new_size);
-    if (!new)
-        return NULL;
-    vm->used = vm->used - old_size + new_size;
-    return new;
-}
-
 static void collect(struct lx_vm *vm)
 {
     lua_gc(vm->L, LUA_GCCOLLECT);
-    vm->settled = vm->used;
+    vm->settled = lx_heap_used(vm->heap);
 }
 
 /* ---- Time ---- */
@@ -202,6 +181,7 @@ LX_RAISES static void serve_load(lua_State *L, struct lx_vm *vm)
     if (vm->loaded)
         luaL_error(L, "a bundle is loaded already");
     vm->max = (size_t)next(L, vm, LX_VALUE_INT).num;
+    lx_heap_limit(vm->heap, vm->max);
     int64_t cpu_ms = next(L, vm, LX_VALUE_INT).num;
     struct lx_value_token modules = next(L, vm, LX_VALUE_OBJECT);
     for (size_t i = 0; i < modules.len; i++) {
@@ -308,7 +288,7 @@ int lx_vm_serve(struct lx_vm *vm, const char *data, size_t len, struct lx_buf *o
 
 void lx_vm_tidy(struct lx_vm *vm)
 {
-    if (vm->used > vm->settled + GARBAGE_MAX)
+    if (lx_heap_used(vm->heap) > vm->settled + GARBAGE_MAX)
         collect(vm);
 }
 
@@ -324,7 +304,8 @@ int lx_vm_new(struct lx_vm **ret_vm, struct lx_err *err)
 {
     struct lx_vm *vm = lx_alloc(sizeof *vm);
     vm->cpu_ms = LOAD_CPU_MS;
-    vm->L = lua_newstate(allocate, vm);
+    vm->heap = lx_heap_new();
+    vm->L = lua_newstate(lx_heap_alloc, vm->heap);
     if (!vm->L) {
         lx_vm_free(vm);
         return lx_fail(err, LX_E_IO, "cannot create a Lua state");
@@ -337,6 +318,7 @@ int lx_vm_new(struct lx_vm **ret_vm, struct lx_err *err)
         lx_vm_free(vm);
         return -1;
     }
+    lx_heap_on_refusal(vm->heap, on_refusal, vm);
     collect(vm);
     *ret_vm = vm;
     return 0;
@@ -348,6 +330,7 @@ void lx_vm_free(struct lx_vm *vm)
         return;
     if (vm->L)
         lua_close(vm->L);
+    lx_heap_free(vm->heap);
     free(vm);
 }
 
@@ -359,7 +342,7 @@ void lx_vm_idle(struct lx_vm *vm)
 
 size_t lx_vm_memory(const struct lx_vm *vm)
 {
-    return vm->used;
+    return lx_heap_used(vm->heap);
 }
 
 int64_t lx_vm_cpu_ms(const struct lx_vm *vm)
