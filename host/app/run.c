@@ -85,6 +85,7 @@ static struct lx_executor_opts executor_opts(struct app *app)
         .git_ca_cert = s->git_ca_cert,
         .volume_type = s->volume_type,
         .volume_size = s->volume_size,
+        .storage_class = s->storage_class,
         .job_deadline_s = s->job_deadline_s,
         .keep_jobs = s->keep_jobs,
         .policy_settings = app->policy_settings,

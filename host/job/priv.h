@@ -8,6 +8,7 @@
 #include "job/entries.h"
 #include "job/failure.h"
 #include "job/metrics.h"
+#include "job/objects.h"
 #include "job/progress.h"
 #include "job/workload.h"
 #include "lunexec/executor.h"
@@ -53,12 +54,6 @@ struct lx_state {
     unsigned successors; /* bits of enum lx_state_id */
 };
 
-/* An object that is being deleted. */
-struct lx_cleaning {
-    enum lx_kube_kind kind;
-    const char *what, *name;
-};
-
 struct lx_run {
     struct lx_list link; /* in executor->runs */
     struct lx_executor *ex;
@@ -78,9 +73,9 @@ struct lx_run {
     struct lx_entries *entries;
     struct lx_progress *progress;
     struct lx_workload *workload;
-    json_t *manifest;                       /* the plan, checked and completed */
-    char *job_uid;                          /* UID of the Job we created; NULL before */
-    bool secret_made, claim_made, job_made; /* exist, or may exist, in the cluster */
+    json_t *manifest;       /* the plan, checked and completed */
+    char *job_uid;          /* UID of the Job we created last; NULL before */
+    struct lx_list objects; /* of struct lx_object */
     struct lx_containers *containers;
 
     /* The one call underway, cancelled when the state is left. */
@@ -90,7 +85,7 @@ struct lx_run {
     size_t file_index; /* FETCHING */
     unsigned attempts; /* CREATING: tries at the current object */
     uint64_t call_ms;  /* when the operation underway began, for metrics */
-    struct lx_cleaning cleaning;
+    struct lx_object *cleaning; /* what is being deleted */
     struct lx_entry *teardown;
     int64_t teardown_code;
 };

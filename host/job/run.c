@@ -118,6 +118,7 @@ struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job)
     run->deadline = lx_timer_new(ex->opts.loop, on_deadline, run);
     run->wait = lx_timer_new(ex->opts.loop, enter, run);
     lx_task_init(&run->enter_task, enter, run);
+    lx_list_init(&run->objects);
     make_mask(run);
     uint64_t patience = run->started_ms + (uint64_t)ex->opts.max_runtime_ms + ENTRY_GRACE_MS;
     run->entries = lx_entries_new(&ex->opts, job, run->mask, patience);
@@ -147,6 +148,7 @@ void lx_run_free(struct lx_run *run)
     lx_workload_free(run->workload);
     lx_failure_done(&run->failure);
     lx_mask_free(run->mask);
+    lx_objects_free(&run->objects);
     json_decref(run->manifest);
     free(run->job_uid);
     lx_job_free(run->job);

@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <time.h>
 
 /*
  * Prints "skip" when the skip file names a step that the given key does not end with. Runs inside
@@ -64,9 +63,29 @@ int lx_script_text(const struct lx_job *job, size_t step, struct lx_buf *out, st
     return 0;
 }
 
-static int add_word(struct lx_buf *out, const char *text, struct lx_err *err)
+int lx_shell_word(struct lx_buf *out, const char *text, struct lx_err *err)
 {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "@%+=:,./-_";
+    if (*text && text[strspn(text, plain)] == '\0')
+        return lx_buf_adds(out, text, err);
     return lx_shell_quote(out, text, strlen(text), err);
+}
+
+const char *lx_skip_check(void)
+{
+    return skip_check;
+}
+
+char *lx_workspace_path(const char *path, struct lx_err *err)
+{
+    lx_auto(str) char *joined = lx_path_join(LX_WORKSPACE, path);
+    if (!lx_starts_with(joined, LX_WORKSPACE "/")) {
+        lx_fail(err, LX_E_INVALID, "refusing to write outside of working directory: file %s", path);
+        return NULL;
+    }
+    const char *inside = joined + strlen(LX_WORKSPACE "/");
+    return lx_strf("%s%s", *inside == '-' ? "./" : "", inside);
 }
 
 int lx_step_command(const struct lx_job *job, size_t step, const char *key, struct lx_buf *out,
@@ -76,26 +95,16 @@ int lx_step_command(const struct lx_job *job, size_t step, const char *key, stru
     lx_auto(str) char *path = lx_strf(LX_WORKSPACE "/" LX_SCRIPT_DIR "/%s", name);
     if (lx_buf_adds(out, "if [ \"$(" LX_WORKSPACE "/nextIndex.sh " LX_WORKSPACE "/skip.json ",
                     err) < 0 ||
-        add_word(out, key, err) < 0 ||
+        lx_shell_word(out, key, err) < 0 ||
         lx_buf_adds(out, ")\" != \"skip\" ]; then /bin/sh ", err) < 0 ||
-        add_word(out, path, err) < 0 || lx_buf_adds(out, ";  fi", err) < 0)
+        lx_shell_word(out, path, err) < 0 || lx_buf_adds(out, ";  fi", err) < 0)
         return -1;
     return 0;
 }
 
-/* A word of the setup string: quoted only where the shell would read it as something else. */
-static int setup_word(struct lx_buf *out, const char *text, struct lx_err *err)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "@%+=:,./-_";
-    if (*text && text[strspn(text, plain)] == '\0')
-        return lx_buf_adds(out, text, err);
-    return add_word(out, text, err);
-}
-
 static int setup_git(const char *dir, struct lx_buf *out, struct lx_err *err)
 {
-    if (lx_buf_adds(out, "git -C ", err) < 0 || setup_word(out, dir, err) < 0)
+    if (lx_buf_adds(out, "git -C ", err) < 0 || lx_shell_word(out, dir, err) < 0)
         return -1;
     return lx_buf_addc(out, ' ', err);
 }
@@ -109,7 +118,7 @@ static int setup_headers(const struct lx_setup *setup, struct lx_buf *out, struc
                     "-c http.extraHeader=X-Sourcegraph-Job-ID:%lld "
                     "-c http.extraHeader=X-Sourcegraph-Executor-Name:",
                     (long long)setup->job->id) < 0 ||
-        setup_word(out, setup->executor_name, err) < 0)
+        lx_shell_word(out, setup->executor_name, err) < 0)
         return -1;
     return lx_buf_adds(out, " -c protocol.version=2 ", err);
 }
@@ -125,7 +134,7 @@ static int setup_fetch(const struct lx_setup *setup, const char *dir, struct lx_
                     job->shallow_clone && !job->fetch_tags ? " --no-tags" : "",
                     job->shallow_clone ? " --depth=1" : "",
                     sparse ? " --filter=blob:none" : "") < 0 ||
-        setup_word(out, job->commit, err) < 0)
+        lx_shell_word(out, job->commit, err) < 0)
         return -1;
     return lx_buf_adds(out, "; ", err);
 }
@@ -139,7 +148,7 @@ static int setup_sparse(const struct lx_job *job, const char *dir, struct lx_buf
         lx_buf_adds(out, "sparse-checkout set --no-cone --", err) < 0)
         return -1;
     for (char **pattern = job->sparse_checkout; *pattern; pattern++) {
-        if (lx_buf_addc(out, ' ', err) < 0 || add_word(out, *pattern, err) < 0)
+        if (lx_buf_addc(out, ' ', err) < 0 || lx_shell_word(out, *pattern, err) < 0)
             return -1;
     }
     return lx_buf_adds(out, "; ", err);
@@ -155,7 +164,7 @@ static int setup_checkout(const struct lx_setup *setup, const char *dir, struct 
     if (lx_strv_len(job->sparse_checkout) > 0 && setup_headers(setup, out, err) < 0)
         return -1;
     if (lx_buf_adds(out, "checkout --progress --force ", err) < 0 ||
-        setup_word(out, job->commit, err) < 0)
+        lx_shell_word(out, job->commit, err) < 0)
         return -1;
     return lx_buf_adds(out, "; ", err);
 }
@@ -163,18 +172,18 @@ static int setup_checkout(const struct lx_setup *setup, const char *dir, struct 
 static int setup_clone(const struct lx_setup *setup, struct lx_buf *out, struct lx_err *err)
 {
     const char *dir = *setup->job->repository_dir ? setup->job->repository_dir : ".";
-    if (lx_buf_adds(out, "mkdir -p ", err) < 0 || setup_word(out, dir, err) < 0 ||
+    if (lx_buf_adds(out, "mkdir -p ", err) < 0 || lx_shell_word(out, dir, err) < 0 ||
         lx_buf_adds(out, "; ", err) < 0 || setup_git(dir, out, err) < 0 ||
         lx_buf_adds(out, "init; ", err) < 0)
         return -1;
     if (setup->git_ca_cert) {
         if (setup_git(dir, out, err) < 0 ||
             lx_buf_adds(out, "config --local http.sslCAInfo ", err) < 0 ||
-            setup_word(out, setup->git_ca_cert, err) < 0 || lx_buf_adds(out, "; ", err) < 0)
+            lx_shell_word(out, setup->git_ca_cert, err) < 0 || lx_buf_adds(out, "; ", err) < 0)
             return -1;
     }
     if (setup_git(dir, out, err) < 0 || lx_buf_adds(out, "remote add origin ", err) < 0 ||
-        setup_word(out, setup->clone_url, err) < 0 || lx_buf_adds(out, "; ", err) < 0 ||
+        lx_shell_word(out, setup->clone_url, err) < 0 || lx_buf_adds(out, "; ", err) < 0 ||
         setup_git(dir, out, err) < 0 || lx_buf_adds(out, "config --local gc.auto 0; ", err) < 0 ||
         setup_fetch(setup, dir, out, err) < 0)
         return -1;
@@ -183,78 +192,13 @@ static int setup_clone(const struct lx_setup *setup, struct lx_buf *out, struct 
     return setup_checkout(setup, dir, out, err);
 }
 
-/* printf '%s' writes the bytes and nothing else; echo would add a newline (contract 11.7). */
-static int setup_write(struct lx_buf *out, const char *path, const char *data, size_t len,
-                       struct lx_err *err)
-{
-    lx_auto(str) char *dir = lx_strdup(path);
-    char *slash = strrchr(dir, '/');
-    if (slash) {
-        *slash = '\0';
-        if (lx_buf_adds(out, "mkdir -p ", err) < 0 || setup_word(out, dir, err) < 0 ||
-            lx_buf_adds(out, "; ", err) < 0)
-            return -1;
-    }
-    if (lx_buf_adds(out, "printf '%s' ", err) < 0 || lx_shell_quote(out, data, len, err) < 0 ||
-        lx_buf_adds(out, " > ", err) < 0 || setup_word(out, path, err) < 0 ||
-        lx_buf_adds(out, "; chmod +x ", err) < 0 || setup_word(out, path, err) < 0)
-        return -1;
-    return lx_buf_adds(out, "; ", err);
-}
-
-/* The payload's zone is printed as it came (contract 5.3); -t is what every touch understands. */
-static int setup_touch(struct lx_buf *out, const struct lx_job_file *file, const char *path,
-                       struct lx_err *err)
-{
-    time_t local = file->mtime.tv_sec + (time_t)file->mtime_zone_minutes * 60;
-    struct tm tm;
-    char text[32];
-    if (!gmtime_r(&local, &tm) || strftime(text, sizeof text, "%Y%m%d%H%M.%S", &tm) == 0)
-        return lx_fail(err, LX_E_INVALID, "modifiedAt of file %s is out of range", file->path);
-    if (lx_buf_addf(out, err, "touch -m -t %s ", text) < 0 || setup_word(out, path, err) < 0)
-        return -1;
-    return lx_buf_adds(out, "; ", err);
-}
-
-static int setup_files(const struct lx_job *job, struct lx_buf *out, struct lx_err *err)
-{
-    for (size_t i = 0; i < job->n_files; i++) {
-        const struct lx_job_file *file = &job->files[i];
-        lx_auto(str) char *joined = lx_path_join(LX_WORKSPACE, file->path);
-        if (!lx_starts_with(joined, LX_WORKSPACE "/"))
-            return lx_fail(err, LX_E_INVALID,
-                           "refusing to write outside of working directory: file %s", file->path);
-        const char *path = joined + strlen(LX_WORKSPACE "/");
-        if (memchr(file->content, '\0', file->content_len))
-            return lx_fail(err, LX_E_INVALID, "file %s has a NUL byte", file->path);
-        if (setup_write(out, path, file->content, file->content_len, err) < 0)
-            return -1;
-        if (file->has_mtime && setup_touch(out, file, path, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 int lx_setup_command(const struct lx_setup *setup, struct lx_buf *out, struct lx_err *err)
 {
-    const struct lx_job *job = setup->job;
     if (lx_buf_adds(out, "set -e; ", err) < 0)
         return -1;
-    if (*job->repository && setup_clone(setup, out, err) < 0)
+    if (*setup->job->repository && setup_clone(setup, out, err) < 0)
         return -1;
-    if (lx_buf_adds(out, "mkdir -p " LX_SCRIPT_DIR "; ", err) < 0 ||
-        setup_write(out, "nextIndex.sh", skip_check, sizeof skip_check - 1, err) < 0 ||
-        setup_files(job, out, err) < 0)
-        return -1;
-    for (size_t i = 0; i < job->n_steps; i++) {
-        lx_auto(str) char *name = lx_script_name(job, i);
-        lx_auto(str) char *path = lx_strf(LX_SCRIPT_DIR "/%s", name);
-        __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(out->max);
-        if (lx_script_text(job, i, &text, err) < 0 ||
-            setup_write(out, path, lx_buf_str(&text), text.len, err) < 0)
-            return -1;
-    }
-    return 0;
+    return lx_cargo_commands(setup->cargo, out, err);
 }
 
 /* Whether "(NAME)" with a possible environment name begins at `text`. */

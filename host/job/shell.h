@@ -4,6 +4,7 @@
 #ifndef LX_JOB_SHELL_H
 #define LX_JOB_SHELL_H
 
+#include "job/cargo.h"
 #include "lunexec/buf.h"
 #include "lunexec/queue.h"
 
@@ -26,10 +27,21 @@ struct lx_setup {
     const char *clone_url;
     const char *executor_name;
     const char *git_ca_cert; /* NULL for none */
+    const struct lx_cargo *cargo;
 };
 
 /* What the setup container runs: clone, files, scripts. Each command ends with "; ". */
 int lx_setup_command(const struct lx_setup *setup, struct lx_buf *out, struct lx_err *err);
+
+/* Appends `text` as a word of a shell, quoted only where the shell would read it as something else.
+ */
+int lx_shell_word(struct lx_buf *out, const char *text, struct lx_err *err);
+
+/* nextIndex.sh: prints "skip" when a skip file names another step than the given one. Static. */
+const char *lx_skip_check(void);
+
+/* A file's path, cleaned, relative to the workspace; NULL for one that leads outside. free(). */
+char *lx_workspace_path(const char *path, struct lx_err *err);
 
 /* Appends `text` so that the kubelet's $(NAME) and $$ expansion in args gives it back as it is. */
 int lx_kubelet_escape(struct lx_buf *out, const char *text, size_t len, struct lx_err *err);

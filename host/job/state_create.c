@@ -1,6 +1,7 @@
 /*
- * CREATING: Secret, then volume claim, then Job (contract 6.2). Names are deterministic, so what
- * exists under one of them is the leftover of an earlier try: it is deleted and made anew.
+ * CREATING: Secrets, volume claim, Job (contract 6.2), and what the Job owns. Names are
+ * deterministic, so what exists under one of them is the leftover of an earlier try: it is deleted
+ * and made anew.
  */
 #include "job/priv.h"
 
@@ -12,47 +13,40 @@
 #define CONFLICT_TRIES 60
 #define CONFLICT_PAUSE_MS 500
 
-struct step {
-    enum lx_kube_kind kind;
-    const char *what;
-    const char *name;
-    bool *made;
-};
-
-/* The first object that is still to be made; false when all are there. */
-static bool next_object(struct lx_run *run, struct step *step)
-{
-    const struct lx_workload *w = run->workload;
-    if (!run->secret_made)
-        *step = (struct step){LX_KUBE_SECRET, "secret", w->secret_name, &run->secret_made};
-    else if (lx_streq(run->ex->opts.volume_type, "pvc") && !run->claim_made)
-        *step = (struct step){LX_KUBE_PVC, "volume claim", w->volume_name, &run->claim_made};
-    else if (!run->job_made)
-        *step = (struct step){LX_KUBE_JOB, "job", w->job_name, &run->job_made};
-    else
-        return false;
-    return true;
-}
-
-static json_t *manifest_of(struct lx_run *run, enum lx_kube_kind kind, struct lx_err *err)
+static json_t *bare_manifest(const struct lx_run *run, const struct lx_object *object)
 {
     const struct lx_executor_opts *opts = &run->ex->opts;
-    json_t *object;
-    if (kind == LX_KUBE_JOB)
-        return json_incref(run->manifest);
-    if (kind == LX_KUBE_SECRET)
-        object = lx_workload_secret(run->workload, opts->ns);
-    else
-        object = lx_workload_claim(run->workload, opts->ns, opts->volume_size);
-    struct lx_plan_container *containers = NULL;
-    struct lx_plan_spec spec = lx_run_plan_spec(run, &containers);
-    int result = lx_plan_label(json_object_get(object, "metadata"), &spec, err);
-    free(containers);
-    if (result < 0) {
-        json_decref(object);
+    const struct lx_workload *w = run->workload;
+    switch (object->role) {
+    case LX_OBJECT_SECRET:
+        return lx_workload_secret(w, opts->ns);
+    case LX_OBJECT_PULL_SECRET:
+        return lx_workload_pull_secret(w, opts->ns, run->job->docker_auth);
+    case LX_OBJECT_CLAIM:
+        return lx_workload_claim(w, opts->ns, opts->volume_size, opts->storage_class);
+    case LX_OBJECT_FILES:
+        return lx_cargo_secret(w->cargo, object->index, w->job_name, opts->ns, run->job_uid);
+    case LX_OBJECT_JOB:
+        break;
+    }
+    return json_incref(run->manifest);
+}
+
+static json_t *manifest_of(const struct lx_run *run, const struct lx_object *object,
+                           struct lx_err *err)
+{
+    lx_auto(json) json_t *manifest = bare_manifest(run, object);
+    if (!manifest) {
+        lx_fail(err, LX_E_INVALID, "%s %s cannot be written as JSON", object->what, object->name);
         return NULL;
     }
-    return object;
+    if (object->role == LX_OBJECT_JOB)
+        return lx_take(manifest);
+    struct lx_plan_container *containers = NULL;
+    struct lx_plan_spec spec = lx_run_plan_spec(run, &containers);
+    int result = lx_plan_label(json_object_get(manifest, "metadata"), &spec, err);
+    free(containers);
+    return result < 0 ? NULL : lx_take(manifest);
 }
 
 static void on_leftover_deleted(void *arg, const struct lx_kube_result *result)
@@ -67,13 +61,13 @@ static void on_leftover_deleted(void *arg, const struct lx_kube_result *result)
     lx_timer_start(run->wait, CONFLICT_PAUSE_MS, 0);
 }
 
-static void remove_leftover(struct lx_run *run, const struct step *step)
+static void remove_leftover(struct lx_run *run, const struct lx_object *object)
 {
     static const struct lx_kube_delete_opts opts = {.grace_seconds = -1};
     lx_log(run->ex->opts.log, LX_LOG_INFO, "removing a leftover", LX_STR("job", run->job->uid),
-           LX_STR("kind", step->what), LX_STR("name", step->name));
-    run->kube_call = lx_kube_delete(run->ex->opts.kube, step->kind, run->ex->opts.ns, step->name,
-                                    &opts, 0, on_leftover_deleted, run);
+           LX_STR("kind", object->what), LX_STR("name", object->name));
+    run->kube_call = lx_kube_delete(run->ex->opts.kube, object->kind, run->ex->opts.ns,
+                                    object->name, &opts, 0, on_leftover_deleted, run);
 }
 
 /* A create that is underway may take effect whatever we do, so its answer is waited for. */
@@ -84,32 +78,50 @@ void lx_event_creating(struct lx_run *run, enum lx_run_event event)
         lx_run_go(run, LX_STATE_CLEANING);
 }
 
+/* Registry credentials are a help that the original does not give: an account that may not make
+ * Secrets gets on without. */
+static bool is_dispensable(const struct lx_object *object, const struct lx_err *err)
+{
+    return object->role == LX_OBJECT_PULL_SECRET && err->code == LX_E_AUTH;
+}
+
+static void created(struct lx_run *run, struct lx_object *object, const json_t *answer)
+{
+    object->made = true;
+    run->attempts = 0;
+    if (object->role == LX_OBJECT_JOB) {
+        free(run->job_uid);
+        run->job_uid = lx_strdup(lx_json_str(lx_json_obj(answer, "metadata"), "uid", ""));
+    }
+    if (run->failure.kind == LX_FAIL_NONE)
+        lx_state_creating(run);
+    else
+        lx_run_go(run, LX_STATE_CLEANING);
+}
+
 static void on_created(void *arg, const struct lx_kube_result *result)
 {
     struct lx_run *run = arg;
-    struct step step = {0};
+    struct lx_object *object = lx_objects_next(&run->objects);
     run->kube_call = NULL;
-    lx_assert(next_object(run, &step));
-    if (step.kind == LX_KUBE_JOB)
+    lx_assert(object);
+    if (object->role == LX_OBJECT_JOB)
         lx_job_metrics_command(run->ex->metrics, "kubernetes.job.create", result->ok,
                                lx_now_ms() - run->call_ms);
     if (result->ok) {
-        *step.made = true;
-        run->attempts = 0;
-        if (step.kind == LX_KUBE_JOB)
-            run->job_uid =
-                lx_strdup(lx_json_str(lx_json_obj(result->object, "metadata"), "uid", ""));
-        if (run->failure.kind == LX_FAIL_NONE)
-            lx_state_creating(run);
-        else
-            lx_run_go(run, LX_STATE_CLEANING);
+        created(run, object, result->object);
+    } else if (is_dispensable(object, &result->err)) {
+        lx_log(run->ex->opts.log, LX_LOG_WARN, "no image pull secret for the job",
+               LX_STR("job", run->job->uid), LX_ERR(&result->err));
+        object->gone = true;
+        created(run, object, NULL);
     } else if (result->err.code == LX_E_CONFLICT && run->failure.kind == LX_FAIL_NONE &&
                ++run->attempts < CONFLICT_TRIES) {
-        remove_leftover(run, &step);
+        remove_leftover(run, object);
     } else {
         /* It may have been made all the same, so clean-up looks for it. */
-        *step.made = true;
-        lx_run_fail(run, LX_FAIL_CLUSTER, "creating %s %s: %s", step.what, step.name,
+        object->made = true;
+        lx_run_fail(run, LX_FAIL_CLUSTER, "creating %s %s: %s", object->what, object->name,
                     result->err.text);
     }
 }
@@ -117,19 +129,19 @@ static void on_created(void *arg, const struct lx_kube_result *result)
 void lx_state_creating(struct lx_run *run)
 {
     struct lx_executor *ex = run->ex;
-    struct step step;
     struct lx_err err;
+    const struct lx_object *object = lx_objects_next(&run->objects);
     lx_watch_resume(ex->watch);
-    if (!next_object(run, &step)) {
+    if (!object) {
         lx_run_go(run, LX_STATE_PENDING);
         return;
     }
-    lx_auto(json) json_t *object = manifest_of(run, step.kind, &err);
-    if (!object) {
+    lx_auto(json) json_t *manifest = manifest_of(run, object, &err);
+    if (!manifest) {
         lx_run_fail(run, LX_FAIL_CLUSTER, "%s", err.text);
         return;
     }
     run->call_ms = lx_now_ms();
     run->kube_call =
-        lx_kube_create(ex->opts.kube, step.kind, ex->opts.ns, object, 0, on_created, run);
+        lx_kube_create(ex->opts.kube, object->kind, ex->opts.ns, manifest, 0, on_created, run);
 }

@@ -37,12 +37,12 @@ static void on_deleted(void *arg, const struct lx_kube_result *result)
     struct lx_run *run = arg;
     run->kube_call = NULL;
     bool ok = result->ok || result->err.code == LX_E_NOT_FOUND;
-    if (run->cleaning.kind == LX_KUBE_JOB)
+    if (run->cleaning->role == LX_OBJECT_JOB)
         lx_job_metrics_command(run->ex->metrics, "kubernetes.job.delete", ok,
                                lx_now_ms() - run->call_ms);
     if (!ok) {
         lx_auto(str) char *text =
-            lx_strf("Failed to delete %s %s", run->cleaning.what, run->cleaning.name);
+            lx_strf("Failed to delete %s %s", run->cleaning->what, run->cleaning->name);
         lx_entry_raw(run->teardown, text);
         run->teardown_code = 1;
         lx_log(run->ex->opts.log, LX_LOG_WARN, text, LX_STR("job", run->job->uid),
@@ -51,32 +51,15 @@ static void on_deleted(void *arg, const struct lx_kube_result *result)
     clean_next(run);
 }
 
-/* Picks what may exist and was not deleted yet: the Job first, so that its pod stops. */
-static bool next_leftover(struct lx_run *run)
-{
-    const struct lx_workload *w = run->workload;
-    if (run->job_made) {
-        run->job_made = false;
-        run->cleaning = (struct lx_cleaning){LX_KUBE_JOB, "job", w->job_name};
-    } else if (run->secret_made) {
-        run->secret_made = false;
-        run->cleaning = (struct lx_cleaning){LX_KUBE_SECRET, "job secret", w->secret_name};
-    } else if (run->claim_made) {
-        run->claim_made = false;
-        run->cleaning = (struct lx_cleaning){LX_KUBE_PVC, "job volume", w->volume_name};
-    } else {
-        return false;
-    }
-    return true;
-}
-
 static void clean_next(struct lx_run *run)
 {
     static const struct lx_kube_delete_opts opts = {.grace_seconds = -1};
-    if (next_leftover(run)) {
+    run->cleaning = lx_objects_leftover(&run->objects);
+    if (run->cleaning) {
+        run->cleaning->gone = true;
         run->call_ms = lx_now_ms();
         run->kube_call = lx_kube_delete(
-            run->ex->opts.kube, run->cleaning.kind, run->ex->opts.ns, run->cleaning.name, &opts,
+            run->ex->opts.kube, run->cleaning->kind, run->ex->opts.ns, run->cleaning->name, &opts,
             lx_now_ms() + lx_run_patience(run, DELETE_PATIENCE_MS), on_deleted, run);
         return;
     }

@@ -6,6 +6,7 @@
 #include "job/task.h"
 #include "lunexec/clock.h"
 #include "lunexec/plan.h"
+#include "lunexec/text.h"
 
 #include <string.h>
 
@@ -113,9 +114,12 @@ static int accept_plan(struct lx_run *run, json_t *results, struct lx_err *err)
     int result = -1;
     if (!run->manifest)
         lx_fail(err, LX_E_REFUSED, "job() returned a manifest that cannot be copied");
-    else if (lx_plan_check(run->manifest, &spec, err) == 0)
-        result = lx_plan_complete(run->manifest, &spec, err);
+    else if (lx_plan_check(run->manifest, &spec, err) == 0 &&
+             lx_plan_complete(run->manifest, &spec, err) == 0)
+        result = lx_workload_attach(run->workload, run->manifest, err);
     free(containers);
+    if (result == 0)
+        lx_objects_add(&run->objects, run->workload, lx_streq(run->ex->opts.volume_type, "pvc"));
     return result;
 }
 

@@ -10,6 +10,17 @@
 #define ARG_LIMIT ((size_t)128 * 1024 - 1)
 /* Room to build the string in, so that the message can say how large it would have been. */
 #define ARG_BUILD_LIMIT ((size_t)64 * 1024 * 1024)
+/* A Job's name becomes a label of its pod. */
+#define LABEL_MAX 63
+
+/* A workspace that is empty is not the one that the executor has prepared. The words reach the
+ * failure's message as the container's termination message. */
+static const char shared_step[] =
+    "[ -e \"$0\" ] || { echo \"the workspace is not on this node: the volume claim named by "
+    "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME has to be the one mounted at the executor's "
+    "/data; a claim that only one node can mount needs the jobs on the executor's node "
+    "(EXECUTOR_KUBERNETES_NODE_NAME)\" | tee /dev/termination-log; exit 113; }; "
+    "exec /bin/sh \"$0\"";
 
 static struct lx_workload_container *add_container(struct lx_workload *workload, char *key,
                                                    const char *purpose, const char *image)
@@ -63,7 +74,7 @@ static bool is_secret(const struct lx_job *job, const char *value)
     return false;
 }
 
-/* Values that hold a secret travel in the Secret, the others as they are. */
+/* Values that hold a secret travel in the Secret, if there is one, the others as they are. */
 static int add_step_env(struct lx_workload *workload, struct lx_workload_container *c,
                         const struct lx_job *job, size_t step, struct lx_err *err)
 {
@@ -76,7 +87,7 @@ static int add_step_env(struct lx_workload *workload, struct lx_workload_contain
         lx_auto(str) char *name = lx_strndup(env[i], (size_t)(value - env[i]));
         value++;
         json_t *entry;
-        if (is_secret(job, value)) {
+        if (workload->secret_data && is_secret(job, value)) {
             lx_auto(str) char *key = lx_strf("env-%zu-%zu", step, i);
             json_object_set_new(workload->secret_data, key, json_string(value));
             entry = secret_env(name, workload->secret_name, key);
@@ -89,10 +100,13 @@ static int add_step_env(struct lx_workload *workload, struct lx_workload_contain
         json_array_append_new(c->env, entry);
         json_array_append_new(c->env_names, json_string(name));
     }
-    json_array_append_new(c->env,
-                          json_pack("{s:s, s:s}", "name", "EXECUTOR_ADD_SAFE", "value", "false"));
-    json_array_append_new(c->env_names, json_string("EXECUTOR_ADD_SAFE"));
     return 0;
+}
+
+static void add_env(struct lx_workload_container *c, const char *name, const char *value)
+{
+    json_array_append_new(c->env, json_pack("{s:s, s:s}", "name", name, "value", value));
+    json_array_append_new(c->env_names, json_string(name));
 }
 
 static int add_setup(struct lx_workload *workload, const struct lx_executor_opts *opts,
@@ -104,6 +118,10 @@ static int add_setup(struct lx_workload *workload, const struct lx_executor_opts
     c->working_dir = lx_strdup(LX_WORKSPACE);
     json_array_append_new(c->env, secret_env("TOKEN", workload->secret_name, "TOKEN"));
     json_array_append_new(c->env_names, json_string("TOKEN"));
+    add_env(c, "GIT_TERMINAL_PROMPT", "0");
+    add_env(c, "GIT_LFS_SKIP_SMUDGE", "1");
+    if (lx_cargo_new(job, &workload->cargo, err) < 0)
+        return -1;
 
     lx_auto(str) char *path = lx_strf("/.executors/git/%s", job->repository);
     lx_auto(str) char *clone_url = lx_url_resolve(opts->frontend_url, path);
@@ -112,6 +130,7 @@ static int add_setup(struct lx_workload *workload, const struct lx_executor_opts
         .clone_url = clone_url,
         .executor_name = opts->executor_name,
         .git_ca_cert = opts->git_ca_cert,
+        .cargo = workload->cargo,
     };
     __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(ARG_BUILD_LIMIT);
     if (lx_setup_command(&setup, &text, err) < 0)
@@ -119,14 +138,14 @@ static int add_setup(struct lx_workload *workload, const struct lx_executor_opts
     return set_script(c, &text, err);
 }
 
-static int add_step(struct lx_workload *workload, const struct lx_job *job, size_t step,
-                    struct lx_err *err)
+/* A container for a step, without its command. */
+static struct lx_workload_container *step_container(struct lx_workload *workload,
+                                                    const struct lx_job *job, size_t step)
 {
     const struct lx_job_step *s = &job->steps[step];
     char *key =
         *s->key ? lx_strf("step.kubernetes.%s", s->key) : lx_strf("step.kubernetes.%zu", step);
     struct lx_workload_container *c = add_container(workload, key, "step", s->image);
-    c->init = true;
     c->step_key = lx_strdup(s->key);
     c->working_dir = lx_path_join(LX_WORKSPACE, s->dir);
 
@@ -134,11 +153,20 @@ static int add_step(struct lx_workload *workload, const struct lx_job *job, size
     c->argv = lx_alloc_array(3, sizeof *c->argv);
     c->argv[0] = lx_strdup("/bin/sh");
     c->argv[1] = lx_strf(LX_WORKSPACE "/" LX_SCRIPT_DIR "/%s", name);
+    return c;
+}
 
+static int add_step(struct lx_workload *workload, const struct lx_job *job, size_t step,
+                    struct lx_err *err)
+{
+    struct lx_workload_container *c = step_container(workload, job, step);
+    c->init = true;
     __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(ARG_BUILD_LIMIT);
-    if (lx_step_command(job, step, c->key, &text, err) < 0 || set_script(c, &text, err) < 0)
+    if (lx_step_command(job, step, c->key, &text, err) < 0 || set_script(c, &text, err) < 0 ||
+        add_step_env(workload, c, job, step, err) < 0)
         return -1;
-    return add_step_env(workload, c, job, step, err);
+    add_env(c, "EXECUTOR_ADD_SAFE", "false");
+    return 0;
 }
 
 static int add_main(struct lx_workload *workload, const struct lx_executor_opts *opts,
@@ -153,14 +181,64 @@ static int add_main(struct lx_workload *workload, const struct lx_executor_opts 
     return set_script(c, &text, err);
 }
 
+char *lx_workload_base(const struct lx_job *job)
+{
+    return lx_strf("sg-executor-job-%s-%lld", job->queue, (long long)job->id);
+}
+
+char *lx_workload_directory(const struct lx_job *job)
+{
+    return lx_strf("job-%s", job->uid);
+}
+
+static struct lx_workload *workload_new(const struct lx_job *job, char *job_name, size_t n)
+{
+    struct lx_workload *workload = lx_alloc(sizeof *workload);
+    lx_auto(str) char *base = lx_workload_base(job);
+    workload->job_name = job_name;
+    workload->secret_name = lx_strf("%s-secrets", base);
+    workload->volume_name = lx_strf("%s-pvc", base);
+    if (json_object_size(lx_json_obj(job->docker_auth, "auths")) > 0)
+        workload->pull_secret_name = lx_strf("%s-pull", base);
+    workload->containers = lx_alloc_array(n, sizeof *workload->containers);
+    return workload;
+}
+
+/* Names that are too long end in a hash of themselves. */
+static char *step_job_name(const struct lx_job *job, const char *key)
+{
+    char hash[LX_EXECUTOR_LABEL_SIZE];
+    lx_auto(str) char *base = lx_workload_base(job);
+    char *name = lx_strf("%s-%s", base, key);
+    if (strlen(name) > LABEL_MAX) {
+        lx_executor_label(name, hash);
+        memcpy(name + LABEL_MAX - strlen(hash) - 1, "-", 1);
+        memcpy(name + LABEL_MAX - strlen(hash), hash, sizeof hash);
+    }
+    return name;
+}
+
+int lx_workload_new_step(const struct lx_job *job, size_t step, struct lx_workload **ret_workload,
+                         struct lx_err *err)
+{
+    lx_auto(workload) struct lx_workload *workload = workload_new(job, NULL, 1);
+    struct lx_workload_container *c = step_container(workload, job, step);
+    workload->job_name = step_job_name(job, c->key);
+    c->command = json_pack("[s, s]", "/bin/sh", "-c");
+    c->args = json_pack("[s, s]", shared_step, c->argv[1]);
+    if (!c->args)
+        return lx_fail(err, LX_E_INVALID, "the name of script %s is not valid UTF-8", c->argv[1]);
+    if (add_step_env(workload, c, job, step, err) < 0)
+        return -1;
+    *ret_workload = lx_take(workload);
+    return 0;
+}
+
 int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *job,
                     struct lx_workload **ret_workload, struct lx_err *err)
 {
-    lx_auto(workload) struct lx_workload *workload = lx_alloc(sizeof *workload);
-    workload->job_name = lx_strf("sg-executor-job-%s-%lld", job->queue, (long long)job->id);
-    workload->secret_name = lx_strf("%s-secrets", workload->job_name);
-    workload->volume_name = lx_strf("%s-pvc", workload->job_name);
-    workload->containers = lx_alloc_array(job->n_steps + 2, sizeof *workload->containers);
+    lx_auto(workload) struct lx_workload *workload =
+        workload_new(job, lx_workload_base(job), job->n_steps + 2);
     workload->secret_data = json_pack("{s:s}", "TOKEN", job->token);
     if (!workload->secret_data)
         return lx_fail(err, LX_E_INVALID, "the token of the job is not valid UTF-8");
@@ -197,6 +275,8 @@ void lx_workload_free(struct lx_workload *workload)
     free(workload->job_name);
     free(workload->secret_name);
     free(workload->volume_name);
+    free(workload->pull_secret_name);
+    lx_cargo_free(workload->cargo);
     json_decref(workload->secret_data);
     free(workload);
 }
@@ -208,10 +288,49 @@ json_t *lx_workload_secret(const struct lx_workload *workload, const char *ns)
                      workload->secret_data);
 }
 
-json_t *lx_workload_claim(const struct lx_workload *workload, const char *ns, const char *size)
+json_t *lx_workload_claim(const struct lx_workload *workload, const char *ns, const char *size,
+                          const char *storage_class)
 {
-    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:[s], s:{s:{s:s}}}}", "apiVersion", "v1", "kind",
-                     "PersistentVolumeClaim", "metadata", "name", workload->volume_name,
-                     "namespace", ns, "spec", "accessModes", "ReadWriteOnce", "resources",
-                     "requests", "storage", size);
+    json_t *claim = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:[s], s:{s:{s:s}}}}", "apiVersion",
+                              "v1", "kind", "PersistentVolumeClaim", "metadata", "name",
+                              workload->volume_name, "namespace", ns, "spec", "accessModes",
+                              "ReadWriteOnce", "resources", "requests", "storage", size);
+    if (storage_class)
+        json_object_set_new(lx_json_obj(claim, "spec"), "storageClassName",
+                            json_string(storage_class));
+    return claim;
+}
+
+json_t *lx_workload_pull_secret(const struct lx_workload *workload, const char *ns,
+                                const json_t *docker_auth)
+{
+    lx_auto(json) json_t *auths = json_pack("{s:O}", "auths", lx_json_obj(docker_auth, "auths"));
+    lx_auto(str) char *text = lx_json_text(auths);
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Secret",
+                     "metadata", "name", workload->pull_secret_name, "namespace", ns, "type",
+                     "kubernetes.io/dockerconfigjson", "stringData", ".dockerconfigjson", text);
+}
+
+static int attach_pull_secret(const struct lx_workload *workload, json_t *manifest,
+                              struct lx_err *err)
+{
+    json_t *pod = lx_json_path(manifest, "spec.template.spec");
+    json_t *list = lx_json_arr(pod, "imagePullSecrets");
+    if (!list) {
+        list = json_array();
+        json_object_set_new(pod, "imagePullSecrets", list);
+    }
+    if (json_array_append_new(list, json_pack("{s:s}", "name", workload->pull_secret_name)) < 0)
+        return lx_fail(err, LX_E_REFUSED, "the manifest has no pod");
+    return 0;
+}
+
+int lx_workload_attach(const struct lx_workload *workload, json_t *manifest, struct lx_err *err)
+{
+    if (workload->pull_secret_name && attach_pull_secret(workload, manifest, err) < 0)
+        return -1;
+    if (!workload->cargo || lx_cargo_n_secrets(workload->cargo) == 0)
+        return 0;
+    return lx_cargo_attach(workload->cargo, workload->job_name, workload->containers[0].name,
+                           manifest, err);
 }

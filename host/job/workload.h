@@ -5,6 +5,7 @@
 #ifndef LX_JOB_WORKLOAD_H
 #define LX_JOB_WORKLOAD_H
 
+#include "job/cargo.h"
 #include "lunexec/executor.h"
 #include "lunexec/json.h"
 #include "lunexec/plan.h"
@@ -24,15 +25,27 @@ struct lx_workload_container {
 
 struct lx_workload {
     char *job_name, *secret_name, *volume_name;
+    char *pull_secret_name; /* NULL: the job brings no registry credentials */
     struct lx_workload_container *containers;
     size_t n_containers;
-    json_t *secret_data; /* stringData of the Secret */
+    json_t *secret_data;    /* stringData of the Secret; NULL: there is none */
+    struct lx_cargo *cargo; /* single pod: what its first container writes; else NULL */
 };
+
+/* "sg-executor-job-<queue>-<id>". free(). */
+char *lx_workload_base(const struct lx_job *job);
+
+/* Directory of a job below the shared volume: "job-<id>", in multi-queue mode with the queue, since
+ * ids are unique within a queue only. free(). */
+char *lx_workload_directory(const struct lx_job *job);
 
 /* Builds the single-pod workload of a job whose files have all been fetched. LX_E_INVALID for what
  * cannot be carried, naming the file or the size and the limit. */
 int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *job,
                     struct lx_workload **ret_workload, struct lx_err *err);
+/* Builds the workload of one step over a shared volume: a Job with one container. */
+int lx_workload_new_step(const struct lx_job *job, size_t step, struct lx_workload **ret_workload,
+                         struct lx_err *err);
 void lx_workload_free(struct lx_workload *workload);
 LX_DEFINE_AUTO(workload, struct lx_workload *, lx_workload_free)
 
@@ -40,6 +53,15 @@ LX_DEFINE_AUTO(workload, struct lx_workload *, lx_workload_free)
 json_t *lx_workload_secret(const struct lx_workload *workload, const char *ns);
 
 /* The PersistentVolumeClaim's manifest (KUBERNETES_JOB_VOLUME_TYPE=pvc), without labels. */
-json_t *lx_workload_claim(const struct lx_workload *workload, const char *ns, const char *size);
+json_t *lx_workload_claim(const struct lx_workload *workload, const char *ns, const char *size,
+                          const char *storage_class);
+
+/* The image pull Secret's manifest, without labels. */
+json_t *lx_workload_pull_secret(const struct lx_workload *workload, const char *ns,
+                                const json_t *docker_auth);
+
+/* Adds to a completed Job manifest what only the host knows: the Secrets with files, and the image
+ * pull Secret. */
+int lx_workload_attach(const struct lx_workload *workload, json_t *manifest, struct lx_err *err);
 
 #endif

@@ -30,6 +30,7 @@ struct lx_executor_opts {
     const char *git_ca_cert; /* KUBERNETES_GIT_CA_CERT, NULL when unset */
     const char *volume_type; /* "emptyDir" or "pvc" */
     const char *volume_size;
+    const char *storage_class; /* of claims made for a job; NULL: the cluster's default */
     int64_t job_deadline_s;        /* KUBERNETES_JOB_DEADLINE */
     bool keep_jobs;                /* KUBERNETES_KEEP_JOBS */
     const json_t *policy_settings; /* what the policy gets as `settings` */

@@ -313,7 +313,7 @@ class Bench(contextlib.AbstractContextManager):
         for call in self.cluster.records():
             if call.get("method") == "POST" and call.get("status") == 201:
                 alive.add(f"{call['path']}/{call['body']['metadata']['name']}")
-            elif call.get("method") == "DELETE" and call.get("status") == 200:
+            elif call.get("method") == "DELETE" and call.get("status") in (200, 404):
                 alive.discard(call["path"])
         return sorted(alive)
 

@@ -76,9 +76,13 @@ static struct lx_job job_with(struct lx_job_step *steps, size_t n, struct lx_job
 
 static char *setup_text(const struct lx_job *job)
 {
-    struct lx_setup setup = {.job = job, .clone_url = "http://h/x", .executor_name = "ex"};
-    struct lx_buf out = LX_BUF_INIT(1 << 20);
     struct lx_err err;
+    lx_auto(cargo) struct lx_cargo *cargo = NULL;
+    if (lx_cargo_new(job, &cargo, &err) < 0)
+        fail_msg("%s", err.text);
+    struct lx_setup setup = {
+        .job = job, .clone_url = "http://h/x", .executor_name = "ex", .cargo = cargo};
+    struct lx_buf out = LX_BUF_INIT(1 << 20);
     if (lx_setup_command(&setup, &out, &err) < 0)
         fail_msg("%s", err.text);
     return lx_buf_take(&out);
@@ -127,12 +131,10 @@ static void files_stay_inside(void **state)
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         struct lx_job_file file = {.path = S(paths[i]), .content = S("x"), .content_len = 1};
         struct lx_job job = job_with(NULL, 0, &file, 1);
-        struct lx_setup setup = {.job = &job, .clone_url = "http://h/x", .executor_name = "ex"};
-        struct lx_buf out = LX_BUF_INIT(1 << 16);
+        struct lx_cargo *cargo = NULL;
         struct lx_err err;
-        assert_int_equal(lx_setup_command(&setup, &out, &err), -1);
+        assert_int_equal(lx_cargo_new(&job, &cargo, &err), -1);
         assert_non_null(strstr(err.text, "outside of working directory"));
-        lx_buf_done(&out);
     }
 }
 

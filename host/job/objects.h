@@ -1,0 +1,43 @@
+/*
+ * The objects that a job makes in the cluster, in the order of their making, and which of them are
+ * there to be removed.
+ */
+#ifndef LX_JOB_OBJECTS_H
+#define LX_JOB_OBJECTS_H
+
+#include "job/workload.h"
+#include "lunexec/kube.h"
+#include "lunexec/list.h"
+
+enum lx_object_role {
+    LX_OBJECT_SECRET,
+    LX_OBJECT_PULL_SECRET,
+    LX_OBJECT_CLAIM,
+    LX_OBJECT_JOB,
+    LX_OBJECT_FILES,
+};
+
+struct lx_object {
+    struct lx_list link;
+    enum lx_object_role role;
+    enum lx_kube_kind kind;
+    const char *what; /* in messages */
+    char *name;
+    size_t index; /* of LX_OBJECT_FILES */
+    bool made;    /* exists, or may exist */
+    bool gone;    /* was deleted, or could not be */
+};
+
+/* Adds what `workload` needs. Secrets with files come after the Job, since it owns them: a pod
+ * waits for them. The others come before it, so that no container waits. A pull Secret that is in
+ * the list already serves further Jobs too. */
+void lx_objects_add(struct lx_list *objects, const struct lx_workload *workload, bool claim);
+void lx_objects_free(struct lx_list *objects);
+
+/* The first that is still to be made; NULL when all are there. */
+struct lx_object *lx_objects_next(const struct lx_list *objects);
+
+/* The next to delete, a Job before the rest so that its pod stops; NULL when none is left. */
+struct lx_object *lx_objects_leftover(const struct lx_list *objects);
+
+#endif
