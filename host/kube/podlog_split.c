@@ -24,7 +24,7 @@ static bool parse_stamp(struct lx_loglines *lines, const char *text, size_t len,
 {
     const size_t day = sizeof(lines->day);
     struct timespec when;
-    if (len > day && memcmp(text, lines->day, day) == 0) {
+    if (lines->day[0] && len > day && memcmp(text, lines->day, day) == 0) {
         int64_t ns = fraction(text + day, len - day);
         if (ns >= 0) {
             *ret_ns = lines->day_s * NS + ns;
@@ -53,10 +53,24 @@ static void no_stamp(struct lx_loglines *lines)
         lx_loglines_on_body(lines, lines->stamp, len);
 }
 
+/* The usual case, a timestamp that has come whole; 0 if it is another. */
+static size_t take_whole_stamp(struct lx_loglines *lines, const char *data, size_t len)
+{
+    const char *space = memchr(data, ' ', len < LX_LOGLINES_STAMP ? len : LX_LOGLINES_STAMP);
+    int64_t ns = 0;
+    if (!space || !parse_stamp(lines, data, (size_t)(space - data), &ns))
+        return 0;
+    lines->in_body = true;
+    lx_loglines_on_stamp(lines, ns);
+    return (size_t)(space - data) + 1;
+}
+
 /* Collects a timestamp up to its space; returns how many bytes of `data` were used. */
 static size_t take_stamp(struct lx_loglines *lines, const char *data, size_t len)
 {
-    size_t used = 0;
+    size_t used = lines->stamp_len == 0 ? take_whole_stamp(lines, data, len) : 0;
+    if (used)
+        return used;
     while (used < len) {
         char c = data[used];
         if (c == ' ') {

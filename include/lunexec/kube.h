@@ -13,8 +13,8 @@
 
 /* Where the API server is and who we are to it. All strings owned; lx_kube_config_done frees. */
 struct lx_kube_config {
-    char *server;    /* "https://host:port", no trailing slash */
-    char *namespace; /* of the context or the pod; may be NULL */
+    char *server;                                      /* "https://host:port", no trailing slash */
+    char *namespace;                                   /* of the context or the pod; may be NULL */
     char *ca_file, *ca_data;                           /* at most one; data is PEM */
     char *cert_file, *cert_data, *key_file, *key_data; /* client certificate */
     char *token, *token_file;                          /* at most one */
@@ -48,8 +48,8 @@ enum lx_kube_kind { LX_KUBE_JOB, LX_KUBE_POD, LX_KUBE_SECRET, LX_KUBE_PVC, LX_KU
 struct lx_kube_result {
     bool ok;
     long status;
-    json_t *object;      /* the answer; borrowed; NULL if none */
-    const char *reason;  /* Status.reason, "" if none */
+    json_t *object;     /* the answer; borrowed; NULL if none */
+    const char *reason; /* Status.reason, "" if none */
     struct lx_err err;
 };
 
@@ -73,9 +73,9 @@ struct lx_kube_call *lx_kube_list(struct lx_kube *kube, enum lx_kube_kind kind, 
                                   void *arg);
 
 struct lx_kube_delete_opts {
-    const char *uid;             /* precondition; NULL for none */
-    const char *propagation;     /* "Background" when NULL */
-    int64_t grace_seconds;       /* -1: the object's own */
+    const char *uid;         /* precondition; NULL for none */
+    const char *propagation; /* "Background" when NULL */
+    int64_t grace_seconds;   /* -1: the object's own */
 };
 struct lx_kube_call *lx_kube_delete(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
                                     const char *name, const struct lx_kube_delete_opts *opts,

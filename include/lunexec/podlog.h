@@ -14,7 +14,9 @@ struct lx_podlog;
 struct lx_podlog_opts {
     const char *ns, *pod, *container; /* copied */
     /* Log bytes without timestamps, as the container wrote them (line ends included), in order,
-     * each exactly once. Called from the loop. */
+     * each exactly once; a line comes in pieces when it is long or slow. Where the kubelet has
+     * rotated lines away before they could be read, a line "[lunexec: log lines between T1 and T2
+     * are missing: ...]" stands for them. Called from the loop; may not free the follower. */
     void (*on_data)(void *arg, const char *data, size_t len);
     /* The log is complete (err NULL) after lx_podlog_terminated, or reading it failed for good.
      * Deferred, once. */
@@ -24,11 +26,18 @@ struct lx_podlog_opts {
 };
 
 /* Starts following; the container need not have started yet. `opts` is copied. */
+/* Starts following at once; a container that does not run yet is waited for (better latency: start
+ * when its status says running). Requests: `follow` and `timestamps`, resumed with `sinceTime`
+ * (contract 6, 7.3). */
 int lx_podlog_start(struct lx_kube *kube, const struct lx_podlog_opts *opts, struct lx_log *log,
                     struct lx_podlog **ret_podlog, struct lx_err *err);
 
-/* The container has terminated: read to the end, confirm it, then on_end. */
+/* The container has terminated: read to the end, confirm it with one more read, then on_end. A
+ * pod that is gone by then is LX_E_NOT_FOUND. Further calls do nothing. */
 void lx_podlog_terminated(struct lx_podlog *podlog);
+
+/* How many lines about missing ones were delivered, for metrics. */
+uint64_t lx_podlog_gaps(const struct lx_podlog *podlog);
 
 /* Stops; no callback is called any more. */
 void lx_podlog_free(struct lx_podlog *podlog);

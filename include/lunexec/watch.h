@@ -25,13 +25,13 @@ struct lx_container {
 /* What we keep of a pod. */
 struct lx_pod {
     char *name, *uid, *node;
-    char *job_name;            /* label batch.kubernetes.io/job-name, else job-name */
-    char *owner_uid;           /* of the controlling owner reference: the Job's UID */
-    char *phase;               /* Pending, Running, Succeeded, Failed, Unknown */
-    char *reason, *message;    /* status.reason, status.message */
-    bool deleting;             /* has a deletionTimestamp */
-    char *unscheduled;         /* message of PodScheduled=False, "" otherwise */
-    char *disruption;          /* reason: message of DisruptionTarget=True, "" otherwise */
+    char *job_name;                  /* label batch.kubernetes.io/job-name, else job-name */
+    char *owner_uid;                 /* of the controlling owner reference: the Job's UID */
+    char *phase;                     /* Pending, Running, Succeeded, Failed, Unknown */
+    char *reason, *message;          /* status.reason, status.message */
+    bool deleting;                   /* has a deletionTimestamp */
+    char *unscheduled;               /* message of PodScheduled=False, "" otherwise */
+    char *disruption;                /* reason: message of DisruptionTarget=True, "" otherwise */
     struct lx_container *containers; /* init containers first, in spec order of their statuses */
     size_t n_containers;
 };
@@ -42,12 +42,13 @@ struct lx_watch;
 
 struct lx_watch_opts {
     const char *ns;
-    const char *selector;   /* label selector, plain text */
+    const char *selector; /* label selector, plain text */
     /* From the loop, never inside curl. `pod` is valid during the callback; for DELETED it is the
      * last known record. */
     void (*on_pod)(void *arg, enum lx_pod_event event, const struct lx_pod *pod);
-    /* The first list succeeded (true), or list and watch have failed for a while (false, with the
-     * reason): for logs and metrics. May be NULL. */
+    /* The first list succeeded (true), or list and watch have failed for 5 s or are forbidden
+     * (false, with the reason, and the permission that is needed); told when it changes, and anew
+     * after each resume: for logs and metrics. May be NULL. */
     void (*on_health)(void *arg, bool healthy, const struct lx_err *err);
     void *arg;
     unsigned min_watch_s, max_watch_s; /* server-side timeoutSeconds is random between [240, 300] */
@@ -57,7 +58,7 @@ struct lx_watch_opts {
 int lx_watch_new(struct lx_kube *kube, const struct lx_watch_opts *opts, struct lx_log *log,
                  struct lx_watch **ret_watch, struct lx_err *err);
 /* A watch costs one connection; it may be paused while no job runs: pausing drops connection and
- * cache, resuming lists anew. A new watch is paused. */
+ * cache, resuming lists anew. A new watch is paused. The callbacks may call both, but not free. */
 void lx_watch_pause(struct lx_watch *watch);
 void lx_watch_resume(struct lx_watch *watch);
 void lx_watch_free(struct lx_watch *watch);
