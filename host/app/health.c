@@ -38,8 +38,10 @@ static void on_request(void *arg, struct lx_httpd_req *req)
         reply_text(req, 405, "method not allowed\n");
     else if (lx_streq(path, "/metrics"))
         reply_metrics(health, req);
-    else if (lx_streq(path, "/healthz") || lx_streq(path, "/ready"))
-        reply_text(req, health->ready ? 200 : 503, health->ready ? "ok\n" : "starting\n");
+    else if (lx_streq(path, "/healthz"))
+        reply_text(req, 200, "ok\n");
+    else if (lx_streq(path, "/ready"))
+        reply_text(req, health->ready ? 200 : 503, health->ready ? "ok\n" : "not ready\n");
     else
         reply_text(req, 404, "not found\n");
 }
@@ -51,9 +53,7 @@ int lx_health_new(struct lx_loop *loop, const char *address, struct lx_metrics *
     uint64_t port = 0;
     if (!colon || lx_parse_u64(colon + 1, &port) < 0 || port > 65535)
         return lx_fail(err, LX_E_INVALID,
-                       "invalid LUNEXEC_LISTEN \"%s\": must be host:port or "
-                       ":port",
-                       address);
+                       "invalid LUNEXEC_LISTEN \"%s\": must be host:port, :port or off", address);
     lx_auto(str) char *host = lx_strndup(address, (size_t)(colon - address));
     struct lx_health *health = lx_alloc(sizeof *health);
     health->metrics = metrics;

@@ -1,5 +1,6 @@
 /*
- * /metrics and /healthz.
+ * /metrics, /healthz and /ready. /healthz says that the loop turns, whatever the frontend does: a
+ * liveness probe on it must not restart an executor that waits for its frontend.
  */
 #ifndef LX_APP_HEALTH_H
 #define LX_APP_HEALTH_H
@@ -14,7 +15,7 @@ int lx_health_new(struct lx_loop *loop, const char *address, struct lx_metrics *
                   struct lx_health **ret_health, struct lx_err *err);
 void lx_health_free(struct lx_health *health);
 
-/* What /healthz says: 200 once the frontend has answered, 503 before. */
+/* What /ready says: 200 while jobs are taken, 503 before and when draining. NULL is accepted. */
 void lx_health_set_ready(struct lx_health *health, bool ready);
 
 #endif

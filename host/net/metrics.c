@@ -15,7 +15,8 @@ static const double default_buckets[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2
 
 struct collector {
     struct lx_list link;
-    void (*fn)(void *arg);
+    void (*fn)(void *arg);                                            /* before, */
+    int (*expose)(void *arg, struct lx_buf *out, struct lx_err *err); /* or at the end */
     void *arg;
 };
 
@@ -164,6 +165,15 @@ void lx_metrics_on_collect(struct lx_metrics *metrics, void (*fn)(void *arg), vo
     lx_list_push(&metrics->collectors, &collector->link);
 }
 
+void lx_metrics_on_expose(struct lx_metrics *metrics,
+                          int (*fn)(void *arg, struct lx_buf *out, struct lx_err *err), void *arg)
+{
+    struct collector *collector = lx_alloc(sizeof(*collector));
+    collector->expose = fn;
+    collector->arg = arg;
+    lx_list_push(&metrics->collectors, &collector->link);
+}
+
 /* ---- Exposition ---- */
 
 static int add_number(struct lx_buf *out, double value, struct lx_err *err)
@@ -267,11 +277,19 @@ int lx_metrics_expose(struct lx_metrics *metrics, struct lx_buf *out, struct lx_
 {
     lx_list_each (it, &metrics->collectors) {
         struct collector *collector = lx_container_of(it, struct collector, link);
-        collector->fn(collector->arg);
+        if (collector->fn)
+            collector->fn(collector->arg);
     }
     lx_list_each (it, &metrics->families) {
         if (expose_family(lx_container_of(it, struct lx_metric, link), out, err))
             return -1;
     }
-    return lx_metrics_process(out, metrics->process_start, err);
+    if (lx_metrics_process(out, metrics->process_start, err))
+        return -1;
+    lx_list_each (it, &metrics->collectors) {
+        struct collector *collector = lx_container_of(it, struct collector, link);
+        if (collector->expose && collector->expose(collector->arg, out, err))
+            return -1;
+    }
+    return 0;
 }

@@ -316,6 +316,7 @@ static bool again(struct lx_queue_call *call, const struct lx_http_result *resul
     if (!call->timer)
         call->timer = lx_timer_new(call->queue->loop, try_once, call);
     lx_timer_start(call->timer, delay, 0);
+    lx_queue_call_count_retry(call);
     return true;
 }
 

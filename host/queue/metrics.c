@@ -33,6 +33,9 @@ static const struct lx_metric_def defs[] = {
      .help = "Total number of failed files API operations",
      .kind = LX_COUNTER,
      .labels = op_label},
+    {.name = "src_httpcli_retry_total",
+     .help = "Total number of repeated requests to the frontend",
+     .kind = LX_COUNTER},
 };
 
 void lx_queue_add_metrics(struct lx_queue *queue)
@@ -40,8 +43,8 @@ void lx_queue_add_metrics(struct lx_queue *queue)
     if (!queue->metrics)
         return;
     struct lx_metric **const handles[] = {
-        &queue->queue_duration, &queue->queue_total, &queue->queue_errors,
-        &queue->files_duration, &queue->files_total, &queue->files_errors,
+        &queue->queue_duration, &queue->queue_total,  &queue->queue_errors, &queue->files_duration,
+        &queue->files_total,    &queue->files_errors, &queue->retries,
     };
     for (size_t i = 0; i < sizeof(defs) / sizeof(*defs); i++)
         *handles[i] = lx_metric_add(queue->metrics, &defs[i]);
@@ -74,4 +77,10 @@ void lx_queue_call_count(const struct lx_queue_call *call, bool ok)
     if (ok)
         lx_metric_observe(file ? queue->files_duration : queue->queue_duration,
                           (double)(lx_now_ms() - call->started_ms) / 1000.0, values);
+}
+
+void lx_queue_call_count_retry(const struct lx_queue_call *call)
+{
+    if (call->queue->metrics)
+        lx_metric_inc(call->queue->retries, 1, NULL);
 }

@@ -45,6 +45,7 @@ struct lx_queue {
     struct lx_list calls;
     struct lx_metric *queue_duration, *queue_total, *queue_errors;
     struct lx_metric *files_duration, *files_total, *files_errors;
+    struct lx_metric *retries;
 };
 
 /* Whether a try without an answer may be repeated. */
@@ -118,6 +119,8 @@ char *lx_queue_call_url(const struct lx_queue *queue, const char *path);
 void lx_queue_probe_free(struct lx_queue_probe *probe);
 /* Counts the outcome. */
 void lx_queue_call_count(const struct lx_queue_call *call, bool ok);
+/* Counts a further try. */
+void lx_queue_call_count_retry(const struct lx_queue_call *call);
 
 /* The answer's JSON; LX_E_PEER when it is none, without quoting it: it may hold secrets. */
 int lx_answer_json(const struct lx_http_result *result, json_t **ret_value, struct lx_err *err);

@@ -37,6 +37,11 @@ void lx_metric_observe(struct lx_metric *metric, double value, const char *const
 /* Called before each exposition, to set gauges. */
 void lx_metrics_on_collect(struct lx_metrics *metrics, void (*fn)(void *arg), void *arg);
 
+/* Called at the end of each exposition, to append families that the registry does not have. A
+ * return other than 0 makes the exposition fail. */
+void lx_metrics_on_expose(struct lx_metrics *metrics,
+                          int (*fn)(void *arg, struct lx_buf *out, struct lx_err *err), void *arg);
+
 /* Appends the exposition. Also adds the standard process_* families (resident memory, CPU seconds,
  * open descriptors, start time). */
 int lx_metrics_expose(struct lx_metrics *metrics, struct lx_buf *out, struct lx_err *err);

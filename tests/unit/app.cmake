@@ -1,4 +1,5 @@
 lx_unit_test(test_settings unit/test_settings.c LIBS lx_app)
+lx_unit_test(test_families unit/test_families.c LIBS lx_app)
 
 # docs/settings.md is what the program says of itself.
 add_test(NAME settings_doc
