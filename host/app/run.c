@@ -2,6 +2,7 @@
 
 #include "app/health.h"
 #include "app/parts.h"
+#include "app/relay.h"
 #include "app/startup.h"
 #include "lunexec/executor.h"
 #include "lunexec/http.h"
@@ -28,6 +29,7 @@ struct app {
     struct lx_http *http;
     struct lx_metrics *metrics;
     struct lx_health *health;
+    struct lx_relay *relay;
     struct lx_kube *kube;
     struct lx_policy *policy;
     struct lx_startup *git, *ping;
@@ -50,6 +52,7 @@ static void on_signal(void *arg, int signum)
     struct app *app = arg;
     bool again = app->stopping;
     app->stopping = true;
+    lx_health_set_ready(app->health, false);
     lx_log(app->log, LX_LOG_INFO, again ? "stopping" : "draining", LX_INT("signal", signum));
     if (!app->executor)
         lx_loop_stop(app->loop);
@@ -213,11 +216,38 @@ static void open_health(struct app *app)
         lx_log(app->log, LX_LOG_WARN, "no /metrics and /healthz", LX_ERR(&err));
 }
 
+static void open_relay(struct app *app)
+{
+    struct lx_relay_opts opts = {
+        .loop = app->loop,
+        .http = app->http,
+        .log = app->log,
+        .metrics = app->metrics,
+        .node_url = app->settings.node_exporter_url,
+        .registry_url = app->settings.registry_exporter_url,
+    };
+    if (opts.node_url || opts.registry_url)
+        app->relay = lx_relay_new(&opts);
+}
+
+/* Two of the original's that stay 0 here: nothing is locked (contract 10). */
+static void add_metrics(struct lx_metrics *metrics)
+{
+    static const struct lx_metric_def defs[] = {
+        {"src_executor_run_lock_wait_total", "Time spent waiting for the run lock.", LX_COUNTER,
+         NULL, NULL},
+        {"src_executor_run_lock_held_total", "Time the run lock was held.", LX_COUNTER, NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof defs / sizeof *defs; i++)
+        lx_metric_add(metrics, &defs[i]);
+}
+
 static int open_all(struct app *app, struct lx_err *err)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
     app->policy_settings = lx_settings_for_policy(&app->settings);
     app->metrics = lx_metrics_new();
+    add_metrics(app->metrics);
     if (name_executor(app, err) < 0)
         return -1;
     for (size_t i = 0; i < 3; i++) {
@@ -228,6 +258,7 @@ static int open_all(struct app *app, struct lx_err *err)
         lx_kube_new(app->loop, &app->kube_config, app->log, &app->kube, err) < 0 ||
         open_policy(app, err) < 0)
         return -1;
+    open_relay(app);
     open_health(app);
     return 0;
 }
@@ -240,6 +271,7 @@ static void close_all(struct app *app)
     lx_queue_free(app->queue);
     lx_policy_free(app->policy);
     lx_health_free(app->health);
+    lx_relay_free(app->relay);
     lx_kube_free(app->kube);
     lx_http_free(app->http);
     for (size_t i = 0; i < 3; i++)
