@@ -22,7 +22,7 @@ void lx_heap_on_refusal(struct lx_heap *heap, void (*fn)(void *arg), void *arg);
 /* Bytes in use. */
 size_t lx_heap_used(const struct lx_heap *heap);
 
-/* As lua_Alloc; `heap` is a struct lx_heap. */
-void *lx_heap_alloc(void *heap, void *old, size_t old_size, size_t new_size);
+/* As lua_Alloc; `arg` is a struct lx_heap. */
+void *lx_heap_alloc(void *arg, void *old, size_t old_size, size_t new_size);
 
 #endif

@@ -137,6 +137,13 @@ static void measure_starts(struct bench *bench)
            times[STARTS / 2] / 1000, times[STARTS - 1] / 1000);
 }
 
+/* The time that `per_mille` of the sorted times do not exceed, in microseconds. */
+static double at(const uint64_t *times, size_t n, size_t per_mille)
+{
+    size_t index = n * per_mille / 1000;
+    return (double)times[index < n ? index : n - 1] / 1e3;
+}
+
 static void measure_calls(struct bench *bench, size_t calls)
 {
     uint64_t *times = lx_alloc_array(calls, sizeof *times);
@@ -148,8 +155,8 @@ static void measure_calls(struct bench *bench, size_t calls)
     }
     qsort(times, calls, sizeof *times, compare);
     printf("job(), %zu calls: median %.1f us, p99 %.1f us, p99.9 %.1f us, worst %.1f us\n", calls,
-           (double)times[calls / 2] / 1e3, (double)times[calls - calls / 100 - 1] / 1e3,
-           (double)times[calls - calls / 1000 - 1] / 1e3, (double)times[calls - 1] / 1e3);
+           at(times, calls, 500), at(times, calls, 990), at(times, calls, 999),
+           at(times, calls, 1000));
     free(times);
 }
 

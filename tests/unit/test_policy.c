@@ -11,7 +11,7 @@
 
 #define WAIT_MS 20000
 
-static const char *self; /* this program's path; set once in main */
+static char self[4096]; /* this program's path; set once in main */
 
 struct fixture {
     struct lx_loop *loop;
@@ -512,10 +512,8 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && lx_streq(argv[1], "policy-child"))
         return lx_policy_child_main(3);
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = 0;
-    self = path;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = 0;
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_calls_are_answered_in_order),

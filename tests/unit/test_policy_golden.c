@@ -19,7 +19,7 @@
 
 #define GOLDEN LX_SOURCE_DIR "/spec/golden"
 
-static const char *self; /* this program's path; set once in main */
+static char self[4096]; /* this program's path; set once in main */
 
 struct fixture {
     struct lx_loop *loop;
@@ -207,10 +207,8 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && lx_streq(argv[1], "policy-child"))
         return lx_policy_child_main(3);
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = 0;
-    self = path;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_golden_case, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_other_functions, setup, teardown),
