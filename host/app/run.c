@@ -100,6 +100,9 @@ static struct lx_executor_opts executor_opts(struct app *app)
         .max_active_ms = s->max_active_ms,
         .log_update_interval_ms = s->log_update_interval_ms,
         .log_limit_step = s->log_limit_step,
+        .log_limit_job = s->log_limit_job,
+        .spool_limit = s->spool_limit,
+        .mask_patterns = s->mask_patterns,
         .on_idle = on_idle,
         .arg = app,
     };

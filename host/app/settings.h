@@ -56,7 +56,8 @@ struct lx_settings {
     /* Lunexec's own */
     char *policy_dir, *library_dir, *firewall_profile, *spool_dir, *listen, *reported_version;
     int64_t job_ttl_ms; /* 0: unset */
-    int64_t log_update_interval_ms, log_limit_step;
+    int64_t log_update_interval_ms, log_limit_step, log_limit_job, spool_limit;
+    char *mask_patterns;
     enum lx_level log_level;
     enum lx_log_format log_format;
 };

@@ -27,6 +27,12 @@ static const struct lx_setting table[] = {
      .at = FIELD(spool_dir),
      .fallback = "/tmp",
      .help = "Where output beyond 1 MiB a log entry is kept until it is delivered."},
+    {.name = "LUNEXEC_SPOOL_LIMIT",
+     .type = LX_SET_BYTES,
+     .at = FIELD(spool_limit),
+     .fallback = "4Gi",
+     .help = "Most disk that the output of all jobs may take there; a log that needs more ends with "
+             "a line that says so, and its job is errored; 0: no limit."},
     {.name = "LUNEXEC_LOG_UPDATE_INTERVAL",
      .type = LX_SET_DURATION,
      .at = FIELD(log_update_interval_ms),
@@ -39,6 +45,20 @@ static const struct lx_setting table[] = {
      .at = FIELD(log_limit_step),
      .fallback = "64Mi",
      .help = "Most output kept of a step; the middle of a longer one is dropped; 0: no limit."},
+    {.name = "LUNEXEC_LOG_LIMIT_JOB",
+     .type = LX_SET_BYTES,
+     .at = FIELD(log_limit_job),
+     .fallback = "256Mi",
+     .help = "Most output kept of all steps of a job: what earlier steps have used is taken off a "
+             "later one's limit, which stays at least 64 KiB; 0: no limit."},
+    {.name = "LUNEXEC_MASK_PATTERNS",
+     .type = LX_SET_STRING,
+     .at = FIELD(mask_patterns),
+     .fallback = "default",
+     .help = "How tokens begin that are masked as **** in logs, beside a job's secrets: PREFIX or "
+             "PREFIX{N} for at least N (16) characters after it, comma-separated; default: those "
+             "of GitHub, GitLab, Sourcegraph, Slack, AWS and others; off: none. Results of steps "
+             "(.post) are left as they are."},
     {.name = "LUNEXEC_LISTEN",
      .also = "EXECUTOR_HEALTH_SERVER_ADDR",
      .type = LX_SET_STRING,

@@ -1,7 +1,6 @@
 #include "job/entries.h"
 
 #include "lunexec/clock.h"
-#include "lunexec/sink.h"
 #include "lunexec/text.h"
 
 #include <string.h>
@@ -12,6 +11,8 @@
 #define UPDATE_INTERVAL_MAX_MS 60000
 /* An update that is not the last is given up after this long; the next one carries more. */
 #define UPDATE_PATIENCE_MS 60000
+/* Once a job's limit is used up, each further entry may still keep this much. */
+#define ENTRY_LIMIT_MIN ((uint64_t)64 * 1024)
 
 struct lx_entry {
     struct lx_list link;
@@ -23,6 +24,8 @@ struct lx_entry {
     struct lx_sink *sink;
     int64_t id; /* 0 until added */
     bool finished, failed, final_sent;
+    bool result; /* the server reads results from it */
+    bool broken; /* its log could not be kept; the sink says so in its last line */
     int64_t exit_code, duration_ms;
 
     struct lx_queue_call *call; /* add or update in flight */
@@ -35,6 +38,7 @@ struct lx_entries {
     const struct lx_executor_opts *opts;
     const struct lx_job *job;
     const struct lx_mask *mask;
+    struct lx_spool_budget *spool;
     uint64_t deadline_ms;
     struct lx_list list;
     int64_t last_id; /* of the entry added last; ids count up from 1 (contract 1.7) */
@@ -65,12 +69,14 @@ static void changed(struct lx_entries *entries)
 }
 
 struct lx_entries *lx_entries_new(const struct lx_executor_opts *opts, const struct lx_job *job,
-                                  const struct lx_mask *mask, uint64_t deadline_ms)
+                                  const struct lx_mask *mask, struct lx_spool_budget *spool,
+                                  uint64_t deadline_ms)
 {
     struct lx_entries *entries = lx_alloc(sizeof *entries);
     entries->opts = opts;
     entries->job = job;
     entries->mask = mask;
+    entries->spool = spool;
     entries->deadline_ms = deadline_ms;
     lx_list_init(&entries->list);
     entries->timer = lx_timer_new(opts->loop, pump, entries);
@@ -100,6 +106,25 @@ void lx_entries_free(struct lx_entries *entries)
     free(entries);
 }
 
+/* What an entry that is opened now may keep: a step's limit, or what the steps before it have left
+ * of the job's; 0: no limit. */
+static uint64_t limit_left(const struct lx_entries *entries)
+{
+    uint64_t step = (uint64_t)entries->opts->log_limit_step, used = 0;
+    uint64_t job = (uint64_t)entries->opts->log_limit_job;
+    if (job == 0)
+        return step;
+    lx_list_each (it, &entries->list) {
+        const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (!entry->result && entry->sink)
+            used += lx_sink_size(entry->sink);
+    }
+    uint64_t left = used < job ? job - used : 0;
+    if (left < ENTRY_LIMIT_MIN)
+        left = ENTRY_LIMIT_MIN;
+    return step > 0 && step < left ? step : left;
+}
+
 struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char *const *command)
 {
     struct lx_entry *entry = lx_alloc(sizeof *entry);
@@ -113,15 +138,16 @@ struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char
         for (size_t i = 0; i < n; i++)
             entry->command[i] = lx_mask_strdup(entries->mask, command[i]);
     }
+    /* The server reads results from .post entries: those are kept whole, and as they are but for
+     * the job's secrets (contract 8.4). */
+    entry->result = lx_ends_with(key, ".post");
     struct lx_sink_opts opts = {
         .mask = entries->mask,
         .spool_dir = entries->opts->spool_dir,
-        .limit = (uint64_t)entries->opts->log_limit_step,
-        .memory_max = 0,
+        .budget = entries->spool,
+        .keep_tokens = entry->result,
+        .limit = entry->result ? 0 : limit_left(entries),
     };
-    /* The server reads results from .post entries: those are kept whole (contract 8.4). */
-    if (lx_ends_with(key, ".post"))
-        opts.limit = 0;
     struct lx_err err;
     lx_list_push(&entries->list, &entry->link);
     if (lx_sink_new(&opts, &entry->sink, &err) < 0)
@@ -142,29 +168,36 @@ struct lx_entry *lx_entry_find(struct lx_entries *entries, const char *key)
 
 static void note_write(struct lx_entry *entry, int result, const struct lx_err *err)
 {
-    if (result < 0)
+    if (result < 0) {
         remember(entry, err, "keeping the log");
+        entry->broken = true;
+    }
     changed(entry->entries);
+}
+
+static bool is_open(const struct lx_entry *entry)
+{
+    return entry->sink && !entry->finished && !entry->broken;
 }
 
 void lx_entry_write(struct lx_entry *entry, const char *data, size_t len)
 {
     struct lx_err err;
-    if (entry->sink && !entry->finished)
+    if (is_open(entry))
         note_write(entry, lx_sink_write(entry->sink, data, len, &err), &err);
 }
 
 void lx_entry_line(struct lx_entry *entry, const char *text)
 {
     struct lx_err err;
-    if (entry->sink && !entry->finished)
+    if (is_open(entry))
         note_write(entry, lx_sink_line(entry->sink, text, &err), &err);
 }
 
 void lx_entry_raw(struct lx_entry *entry, const char *text)
 {
     struct lx_err err;
-    if (entry->sink && !entry->finished)
+    if (is_open(entry))
         note_write(entry, lx_sink_raw(entry->sink, text, &err), &err);
 }
 
@@ -173,7 +206,7 @@ void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
     struct lx_err err;
     if (entry->finished)
         return;
-    if (entry->sink && lx_sink_close(entry->sink, &err) < 0)
+    if (is_open(entry) && lx_sink_close(entry->sink, &err) < 0)
         remember(entry, &err, "keeping the log");
     entry->finished = true;
     entry->exit_code = exit_code;

@@ -8,13 +8,16 @@
 
 #include "lunexec/executor.h"
 #include "lunexec/mask.h"
+#include "lunexec/sink.h"
 
 struct lx_entries;
 struct lx_entry;
 
-/* `job` and `mask` are borrowed. `deadline_ms` (monotonic) ends the patience with the frontend. */
+/* `job`, `mask` and `spool` are borrowed. `deadline_ms` (monotonic) ends the patience with the
+ * frontend. */
 struct lx_entries *lx_entries_new(const struct lx_executor_opts *opts, const struct lx_job *job,
-                                  const struct lx_mask *mask, uint64_t deadline_ms);
+                                  const struct lx_mask *mask, struct lx_spool_budget *spool,
+                                  uint64_t deadline_ms);
 /* Cancels what is in flight. */
 void lx_entries_free(struct lx_entries *entries);
 

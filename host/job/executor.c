@@ -36,7 +36,13 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
                     struct lx_err *err)
 {
     struct lx_executor *ex = lx_alloc(sizeof *ex);
+    if (lx_tokens_new(opts->mask_patterns ? opts->mask_patterns : "", &ex->tokens, err) < 0) {
+        lx_wrap(err, "LUNEXEC_MASK_PATTERNS");
+        free(ex);
+        return -1;
+    }
     ex->opts = *opts;
+    ex->spool.limit = (uint64_t)opts->spool_limit;
     lx_rand_init(&ex->rand, 0);
     lx_list_init(&ex->runs);
     lx_limiter_init(&ex->limiter, (size_t)opts->max_jobs);
@@ -55,6 +61,7 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
     };
     if (lx_watch_new(opts->kube, &watch, opts->log, &ex->watch, err) < 0) {
         lx_map_free(ex->by_job_name);
+        lx_tokens_free(ex->tokens);
         free(ex);
         return -1;
     }
@@ -80,6 +87,7 @@ void lx_executor_free(struct lx_executor *ex)
     lx_timer_free(ex->active_timer);
     lx_job_metrics_free(ex->metrics);
     lx_map_free(ex->by_job_name);
+    lx_tokens_free(ex->tokens);
     free(ex);
 }
 

@@ -16,6 +16,8 @@
 #include "lunexec/map.h"
 #include "lunexec/mask.h"
 #include "lunexec/rand.h"
+#include "lunexec/sink.h"
+#include "lunexec/tokens.h"
 #include "lunexec/watch.h"
 
 /* ---- A running job ---- */
@@ -153,6 +155,9 @@ struct lx_executor {
     struct lx_list runs;
     struct lx_map *by_job_name; /* Kubernetes Job name -> struct lx_run */
     struct lx_limiter limiter;
+    struct lx_spool_budget spool; /* of the logs of all jobs */
+    struct lx_tokens *tokens;     /* NULL: none are masked */
+    bool events_denied;           /* our role may not list events */
 
     /* intake */
     struct lx_timer *poll_timer, *active_timer;

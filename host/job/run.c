@@ -103,6 +103,7 @@ static void make_mask(struct lx_run *run)
         lx_failure_set(&run->failure, LX_FAIL_INPUT, "redacted values of the job: %s", err.text);
         lx_assert(lx_mask_new(secrets + job->n_secrets, 2, &run->mask, NULL, &err) == 0);
     }
+    lx_mask_use_tokens(run->mask, run->ex->tokens);
     if (ignored > 0)
         lx_log(run->ex->opts.log, LX_LOG_WARN, "redacted values that are too short are not masked",
                LX_STR("job", job->uid), LX_INT("values", ignored));
@@ -121,7 +122,7 @@ struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job)
     lx_list_init(&run->objects);
     make_mask(run);
     uint64_t patience = run->started_ms + (uint64_t)ex->opts.max_runtime_ms + ENTRY_GRACE_MS;
-    run->entries = lx_entries_new(&ex->opts, job, run->mask, patience);
+    run->entries = lx_entries_new(&ex->opts, job, run->mask, &ex->spool, patience);
     run->progress = lx_progress_new(run->entries);
     lx_list_push(&ex->runs, &run->link);
     if (ex->opts.max_runtime_ms > 0)

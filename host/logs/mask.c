@@ -194,6 +194,11 @@ void lx_mask_free(struct lx_mask *mask)
     free(mask);
 }
 
+void lx_mask_use_tokens(struct lx_mask *mask, const struct lx_tokens *tokens)
+{
+    mask->tokens = tokens;
+}
+
 int lx_mask_text(const struct lx_mask *mask, const char *text, size_t len, struct lx_buf *out,
                  struct lx_err *err)
 {

@@ -65,6 +65,8 @@ struct lx_mask {
     char **replacement; /* by secret */
     size_t *replacement_len;
     size_t longest;
+
+    const struct lx_tokens *tokens; /* borrowed; NULL: none */
 };
 
 static inline uint32_t lx_mask_hash(uint32_t three_bytes)

@@ -3,6 +3,7 @@
  * still turn out to be part of a secret.
  */
 #include "logs/mask_priv.h"
+#include "logs/tokens.h"
 
 #include "lunexec/mem.h"
 
@@ -10,6 +11,8 @@
 
 /* A feed is worked off in slices of this size, so that what is held stays small. */
 #define SLICE ((size_t)64 * 1024)
+/* A slice masked, where every replacement is as long as one may be. */
+#define BETWEEN_MAX ((size_t)64 * 1024 * 1024)
 
 struct lx_mask_stream {
     const struct lx_mask *mask;
@@ -17,6 +20,10 @@ struct lx_mask_stream {
     uint32_t node;
     uint32_t match;   /* the best match so far + 1, 0 for none */
     size_t match_end; /* where it ends in `held` */
+
+    /* The second stage, where there is one: what the first gave out, and tokens in it. */
+    struct lx_buf between;
+    struct lx_token_stream tokens;
 };
 
 /* One pass over a piece of memory that begins with what was held. */
@@ -36,6 +43,15 @@ struct lx_mask_stream *lx_mask_stream_new(const struct lx_mask *mask)
     struct lx_mask_stream *stream = lx_alloc(sizeof(*stream));
     stream->mask = mask;
     lx_buf_init(&stream->held, (mask ? mask->longest : 0) + SLICE);
+    lx_buf_init(&stream->between, BETWEEN_MAX);
+    lx_token_stream_init(&stream->tokens, mask ? mask->tokens : NULL);
+    return stream;
+}
+
+struct lx_mask_stream *lx_mask_stream_new_secrets(const struct lx_mask *mask)
+{
+    struct lx_mask_stream *stream = lx_mask_stream_new(mask);
+    stream->tokens.tokens = NULL;
     return stream;
 }
 
@@ -44,12 +60,14 @@ void lx_mask_stream_free(struct lx_mask_stream *stream)
     if (!stream)
         return;
     lx_buf_done(&stream->held);
+    lx_buf_done(&stream->between);
+    lx_token_stream_done(&stream->tokens);
     free(stream);
 }
 
 size_t lx_mask_held(const struct lx_mask_stream *stream)
 {
-    return stream->held.len;
+    return stream->held.len + stream->tokens.held.len;
 }
 
 /* The first position from `pos` on where a pattern may begin; near the end every one may. */
@@ -167,14 +185,25 @@ static int feed_slice(struct lx_mask_stream *stream, const char *data, size_t le
     return 0;
 }
 
+/* What the first stage gave out, through the second. */
+static int pass_on(struct lx_mask_stream *stream, struct lx_buf *out, struct lx_err *err)
+{
+    int rc =
+        lx_token_stream_feed(&stream->tokens, stream->between.data, stream->between.len, out, err);
+    lx_buf_reset(&stream->between);
+    return rc;
+}
+
 int lx_mask_feed(struct lx_mask_stream *stream, const char *data, size_t len, struct lx_buf *out,
                  struct lx_err *err)
 {
+    bool two = stream->tokens.tokens != NULL;
     if (!stream->mask)
         return len > 0 ? lx_buf_add(out, data, len, err) : 0;
     while (len > 0) {
         size_t n = len < SLICE ? len : SLICE;
-        if (feed_slice(stream, data, n, out, err) < 0)
+        if (feed_slice(stream, data, n, two ? &stream->between : out, err) < 0 ||
+            (two && pass_on(stream, out, err) < 0))
             return -1;
         data += n;
         len -= n;
@@ -182,7 +211,7 @@ int lx_mask_feed(struct lx_mask_stream *stream, const char *data, size_t len, st
     return 0;
 }
 
-int lx_mask_flush(struct lx_mask_stream *stream, struct lx_buf *out, struct lx_err *err)
+static int flush_secrets(struct lx_mask_stream *stream, struct lx_buf *out, struct lx_err *err)
 {
     struct scan scan = {
         .mask = stream->mask,
@@ -207,4 +236,13 @@ int lx_mask_flush(struct lx_mask_stream *stream, struct lx_buf *out, struct lx_e
     stream->node = LX_MASK_ROOT;
     stream->match = 0;
     return rc;
+}
+
+int lx_mask_flush(struct lx_mask_stream *stream, struct lx_buf *out, struct lx_err *err)
+{
+    if (!stream->tokens.tokens)
+        return flush_secrets(stream, out, err);
+    if (flush_secrets(stream, &stream->between, err) < 0 || pass_on(stream, out, err) < 0)
+        return -1;
+    return lx_token_stream_flush(&stream->tokens, out, err);
 }

@@ -41,9 +41,11 @@ int lx_sink_new(const struct lx_sink_opts *opts, struct lx_sink **ret_sink, stru
     (void)err;
     struct lx_sink *sink = lx_alloc(sizeof(*sink));
     sink->mask = opts->mask;
-    sink->stream = lx_mask_stream_new(opts->mask);
+    sink->stream =
+        opts->keep_tokens ? lx_mask_stream_new_secrets(opts->mask) : lx_mask_stream_new(opts->mask);
     sink->store = lx_store_new(opts->spool_dir && *opts->spool_dir ? opts->spool_dir : "/tmp",
-                               opts->memory_max ? opts->memory_max : DEFAULT_MEMORY, opts->limit);
+                               opts->memory_max ? opts->memory_max : DEFAULT_MEMORY, opts->limit,
+                               opts->budget);
     size_t overhead = sizeof(PREFIX LINE_END);
     size_t piece_max = lx_store_piece_max(sink->store);
     sink->piece_bytes = (piece_max - overhead) / GROWTH;
@@ -236,6 +238,18 @@ static int fail_if_unusable(const struct lx_sink *sink, struct lx_err *err)
     return sink->closed ? lx_fail(err, LX_E_INVALID, "the log is closed") : 0;
 }
 
+/* The last line of a log that cannot go on. */
+static void tell_failure(struct lx_sink *sink)
+{
+    lx_auto(str) char *text =
+        lx_strf("[lunexec] the rest of this log is missing: %s", sink->failure.text);
+    lx_auto(str) char *masked = lx_mask_strdup(sink->mask, text);
+    lx_buf_reset(&sink->piece);
+    if (lx_buf_adds(&sink->piece, PREFIX, NULL) == 0 &&
+        lx_json_escape(&sink->piece, masked, strlen(masked), NULL) == 0)
+        lx_store_end(sink->store, lx_buf_str(&sink->piece));
+}
+
 /* Remembers a failure for all later calls. */
 static int settle(struct lx_sink *sink, int rc, const struct lx_err *failure, struct lx_err *err)
 {
@@ -243,6 +257,7 @@ static int settle(struct lx_sink *sink, int rc, const struct lx_err *failure, st
         return 0;
     sink->failed = true;
     sink->failure = *failure;
+    tell_failure(sink);
     if (err)
         *err = *failure;
     return -1;

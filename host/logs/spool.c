@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,13 +17,15 @@ struct lx_spool {
     int fd;           /* -1: no file */
     uint64_t in_file; /* bytes in the file; what `recent` has comes after them */
     struct lx_buf recent;
+    struct lx_spool_budget *budget;
 };
 
-struct lx_spool *lx_spool_new(const char *dir, size_t memory_max)
+struct lx_spool *lx_spool_new(const char *dir, size_t memory_max, struct lx_spool_budget *budget)
 {
     struct lx_spool *spool = lx_alloc(sizeof(*spool));
     spool->dir = lx_strdup(dir);
     spool->fd = -1;
+    spool->budget = budget;
     lx_buf_init(&spool->recent, memory_max);
     return spool;
 }
@@ -33,6 +36,8 @@ void lx_spool_free(struct lx_spool *spool)
         return;
     if (spool->fd >= 0)
         close(spool->fd);
+    if (spool->budget)
+        spool->budget->used -= spool->in_file;
     lx_buf_done(&spool->recent);
     free(spool->dir);
     free(spool);
@@ -85,14 +90,31 @@ static int write_at(int fd, uint64_t offset, const char *data, size_t len, struc
     return 0;
 }
 
+/* Puts bytes at the end of the file. */
+static int extend_file(struct lx_spool *spool, const char *data, size_t len, struct lx_err *err)
+{
+    struct lx_spool_budget *budget = spool->budget;
+    if (budget && budget->limit > 0 &&
+        (budget->used > budget->limit || len > budget->limit - budget->used))
+        return lx_fail(err, LX_E_LIMIT,
+                       "the logs that wait for delivery take %" PRIu64
+                       " bytes of disk, and LUNEXEC_SPOOL_LIMIT is %" PRIu64,
+                       budget->used, budget->limit);
+    if (write_at(spool->fd, spool->in_file, data, len, err) < 0)
+        return -1;
+    spool->in_file += len;
+    if (budget)
+        budget->used += len;
+    return 0;
+}
+
 /* Moves what is in memory to the file. */
 static int move_to_file(struct lx_spool *spool, struct lx_err *err)
 {
     bool first = spool->fd < 0;
     if (open_file(spool, err) < 0 ||
-        write_at(spool->fd, spool->in_file, spool->recent.data, spool->recent.len, err) < 0)
+        extend_file(spool, spool->recent.data, spool->recent.len, err) < 0)
         return -1;
-    spool->in_file += spool->recent.len;
     lx_buf_reset(&spool->recent);
     if (first) {
         lx_buf_done(&spool->recent);
@@ -108,10 +130,7 @@ int lx_spool_append(struct lx_spool *spool, const char *data, size_t len, struct
     if (len <= spool->recent.max - spool->recent.len)
         return lx_buf_add(&spool->recent, data, len, err);
     /* Larger than what is gathered: straight to the file, which has everything before it. */
-    if (write_at(spool->fd, spool->in_file, data, len, err) < 0)
-        return -1;
-    spool->in_file += len;
-    return 0;
+    return extend_file(spool, data, len, err);
 }
 
 ssize_t lx_spool_read(const struct lx_spool *spool, uint64_t offset, char *out, size_t size)

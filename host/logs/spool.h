@@ -6,6 +6,7 @@
 #define LX_LOGS_SPOOL_H
 
 #include "lunexec/err.h"
+#include "lunexec/sink.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,12 +15,13 @@
 
 struct lx_spool;
 
-/* `dir` is where the file would be; copied. */
-struct lx_spool *lx_spool_new(const char *dir, size_t memory_max);
+/* `dir` is where the file would be; copied. What is in the file counts against `budget` (borrowed;
+ * NULL: no limit) until the spool is freed. */
+struct lx_spool *lx_spool_new(const char *dir, size_t memory_max, struct lx_spool_budget *budget);
 void lx_spool_free(struct lx_spool *spool);
 
-/* Appends all or nothing. LX_E_IO when the file cannot be made or written (disk full); what was
- * appended before stays readable. */
+/* Appends all or nothing. LX_E_IO when the file cannot be made or written (disk full), LX_E_LIMIT
+ * when the budget is used up; what was appended before stays readable. */
 int lx_spool_append(struct lx_spool *spool, const char *data, size_t len, struct lx_err *err);
 
 uint64_t lx_spool_len(const struct lx_spool *spool);

@@ -25,6 +25,7 @@ struct view {
     struct part *part[VIEW_PARTS]; /* head, and the two of the tail; NULL: none */
     uint64_t len[VIEW_PARTS];
     char *notice; /* between the head and the rest; "" while nothing is missing */
+    char *ending; /* after all; "" while the log can go on */
 };
 
 struct lx_store {
@@ -33,16 +34,18 @@ struct lx_store {
     uint64_t limit;
     struct part *head;
     struct part *older, *newer; /* of the tail; the older is dropped when the newer is full */
+    struct lx_spool_budget *budget;
     bool head_full, head_ends_line;
+    bool ends_line; /* what was appended last */
     uint64_t dropped_bytes, dropped_lines;
-    char *notice;
+    char *notice, *ending;
     struct view view;
 };
 
 static struct part *part_new(const struct lx_store *store, size_t memory_max, bool starts_line)
 {
     struct part *part = lx_alloc(sizeof(*part));
-    part->spool = lx_spool_new(store->dir, memory_max);
+    part->spool = lx_spool_new(store->dir, memory_max, store->budget);
     part->refs = 1;
     part->starts_line = starts_line;
     return part;
@@ -68,16 +71,20 @@ static uint64_t part_len(const struct part *part)
     return part ? lx_spool_len(part->spool) : 0;
 }
 
-struct lx_store *lx_store_new(const char *dir, size_t memory_max, uint64_t limit)
+struct lx_store *lx_store_new(const char *dir, size_t memory_max, uint64_t limit,
+                              struct lx_spool_budget *budget)
 {
     struct lx_store *store = lx_alloc(sizeof(*store));
     store->dir = lx_strdup(dir);
     store->memory_max = memory_max;
     store->limit = limit > 0 && limit < LX_STORE_LIMIT_MIN ? LX_STORE_LIMIT_MIN : limit;
+    store->budget = budget;
     store->head = part_new(store, memory_max, true);
-    store->head_ends_line = true;
+    store->head_ends_line = store->ends_line = true;
     store->notice = lx_strdup("");
+    store->ending = lx_strdup("");
     store->view.notice = lx_strdup("");
+    store->view.ending = lx_strdup("");
     return store;
 }
 
@@ -86,6 +93,7 @@ static void view_done(struct view *view)
     for (size_t i = 0; i < VIEW_PARTS; i++)
         part_unref(view->part[i]);
     free(view->notice);
+    free(view->ending);
 }
 
 void lx_store_free(struct lx_store *store)
@@ -97,6 +105,7 @@ void lx_store_free(struct lx_store *store)
     part_unref(store->older);
     part_unref(store->newer);
     free(store->notice);
+    free(store->ending);
     free(store->dir);
     free(store);
 }
@@ -156,24 +165,31 @@ int lx_store_append(struct lx_store *store, const struct lx_piece *piece, struct
     if (!store->head_full && store->limit > 0 &&
         part_len(store->head) + piece->len > store->limit / 2)
         store->head_full = true;
-    if (store->head_full)
-        return tail_append(store, piece, err);
-    if (part_append(store->head, piece, err) < 0)
+    if (store->head_full ? tail_append(store, piece, err) < 0
+                         : part_append(store->head, piece, err) < 0)
         return -1;
-    store->head_ends_line = piece->ends_line;
+    store->ends_line = piece->ends_line;
+    if (!store->head_full)
+        store->head_ends_line = piece->ends_line;
     return 0;
+}
+
+void lx_store_end(struct lx_store *store, const char *text)
+{
+    free(store->ending);
+    store->ending = lx_strf("%s%s\\n", store->ends_line ? "" : "\\n", text);
 }
 
 uint64_t lx_store_size(const struct lx_store *store)
 {
     return part_len(store->head) + strlen(store->notice) + part_len(store->older) +
-           part_len(store->newer);
+           part_len(store->newer) + strlen(store->ending);
 }
 
-static ssize_t copy_notice(const struct view *view, uint64_t at, char *out, size_t size)
+static ssize_t copy_text(const char *text, uint64_t at, char *out, size_t size)
 {
-    size_t rest = strlen(view->notice) - (size_t)at, n = rest < size ? rest : size;
-    memcpy(out, view->notice + at, n);
+    size_t rest = strlen(text) - (size_t)at, n = rest < size ? rest : size;
+    memcpy(out, text + at, n);
     return (ssize_t)n;
 }
 
@@ -190,14 +206,14 @@ static ssize_t read_some(const struct view *view, uint64_t offset, char *out, si
         return read_part(view, 0, offset, out, size);
     offset -= view->len[0];
     if (offset < strlen(view->notice))
-        return copy_notice(view, offset, out, size);
+        return copy_text(view->notice, offset, out, size);
     offset -= strlen(view->notice);
     for (size_t i = 1; i < VIEW_PARTS; i++) {
         if (offset < view->len[i])
             return read_part(view, i, offset, out, size);
         offset -= view->len[i];
     }
-    return 0;
+    return offset < strlen(view->ending) ? copy_text(view->ending, offset, out, size) : 0;
 }
 
 static ssize_t read_view(void *arg, uint64_t offset, char *out, size_t size)
@@ -221,6 +237,7 @@ struct lx_out_source lx_store_view(struct lx_store *store)
         .part = {part_ref(store->head), part_ref(store->older), part_ref(store->newer)},
         .len = {part_len(store->head), part_len(store->older), part_len(store->newer)},
         .notice = lx_strdup(store->notice),
+        .ending = lx_strdup(store->ending),
     };
     return (struct lx_out_source){
         .len = lx_store_size(store),

@@ -8,6 +8,7 @@
 
 #include "lunexec/err.h"
 #include "lunexec/outsource.h"
+#include "lunexec/sink.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,9 +16,11 @@
 
 struct lx_store;
 
-/* `limit` 0: none. Else it is at least LX_STORE_LIMIT_MIN. `dir` is copied. */
+/* `limit` 0: none. Else it is at least LX_STORE_LIMIT_MIN. `dir` is copied; `budget` as in
+ * lx_spool_new. */
 #define LX_STORE_LIMIT_MIN 1024u
-struct lx_store *lx_store_new(const char *dir, size_t memory_max, uint64_t limit);
+struct lx_store *lx_store_new(const char *dir, size_t memory_max, uint64_t limit,
+                              struct lx_spool_budget *budget);
 void lx_store_free(struct lx_store *store);
 
 /* A piece of text as it is kept (escaped, cut between characters), never split. */
@@ -34,6 +37,10 @@ size_t lx_store_piece_max(const struct lx_store *store);
 
 /* Appends all or nothing: LX_E_IO as lx_spool_append. */
 int lx_store_append(struct lx_store *store, const struct lx_piece *piece, struct lx_err *err);
+
+/* A line of its own at the end of the view, for when nothing more can be appended: `text` is as it
+ * is to stand in a JSON string. Needs no file. */
+void lx_store_end(struct lx_store *store, const char *text);
 
 /* The length of the view that lx_store_view would give. */
 uint64_t lx_store_size(const struct lx_store *store);

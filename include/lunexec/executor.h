@@ -43,6 +43,9 @@ struct lx_executor_opts {
     int64_t max_active_ms;  /* 0: no limit */
     int64_t log_update_interval_ms;
     int64_t log_limit_step; /* bytes; 0: no limit */
+    int64_t log_limit_job;  /* bytes; 0: no limit */
+    int64_t spool_limit;    /* bytes of all log files together; 0: no limit */
+    const char *mask_patterns; /* lunexec/tokens.h; NULL: none */
 
     /* Nothing runs any more and nothing will be dequeued: after a drain, a stop, or a limit above.
      * Deferred, once. */

@@ -5,6 +5,9 @@
 #define LUNEXEC_MASK_H
 
 #include "lunexec/buf.h"
+#include "lunexec/tokens.h"
+
+#include <stdbool.h>
 
 struct lx_mask;        /* compiled, immutable, shared by the streams of a job */
 struct lx_mask_stream; /* the state of one stream */
@@ -22,6 +25,9 @@ struct lx_secret {
 int lx_mask_new(const struct lx_secret *secrets, size_t n, struct lx_mask **ret_mask,
                 size_t *ret_ignored, struct lx_err *err);
 void lx_mask_free(struct lx_mask *mask);
+/* Tokens are masked as well, in what is left after the secrets, by lx_mask_text and by streams made
+ * from now on. `tokens` is borrowed; NULL: none. */
+void lx_mask_use_tokens(struct lx_mask *mask, const struct lx_tokens *tokens);
 
 /* A NULL mask, here and below, changes nothing. The leftmost match counts, of those that start
  * there the longest; replacements are not searched again (contract 9.2). */
@@ -35,6 +41,8 @@ char *lx_mask_strdup(const struct lx_mask *mask, const char *text);
 /* Streams: bytes that could be the start of a secret are held back until the next feed or flush.
  * After a failure (of `out`) a stream is of no further use. `mask` is borrowed. */
 struct lx_mask_stream *lx_mask_stream_new(const struct lx_mask *mask);
+/* The same for text that programs read: the secrets are masked, tokens are left. */
+struct lx_mask_stream *lx_mask_stream_new_secrets(const struct lx_mask *mask);
 void lx_mask_stream_free(struct lx_mask_stream *stream);
 int lx_mask_feed(struct lx_mask_stream *stream, const char *data, size_t len, struct lx_buf *out,
                  struct lx_err *err);

@@ -9,15 +9,26 @@
 #include "lunexec/mask.h"
 #include "lunexec/outsource.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct lx_sink;
 
+/* What the files of all sinks that share it may hold together. */
+struct lx_spool_budget {
+    uint64_t limit; /* bytes; 0: no limit */
+    uint64_t used;
+};
+
 struct lx_sink_opts {
-    const struct lx_mask *mask; /* borrowed; NULL masks nothing */
-    const char *spool_dir;      /* for the file beyond `memory_max`; NULL: "/tmp" */
-    size_t memory_max;          /* beyond it the output moves to a file; 0: 1 MiB */
-    uint64_t limit;             /* escaped bytes of output kept, at least 1 KiB; 0: no limit. Beyond
-                                   it the first half is kept and of the rest the newest, a quarter
-                                   to a half of the limit; a line between them says what is missing */
+    const struct lx_mask *mask;     /* borrowed; NULL masks nothing */
+    const char *spool_dir;          /* for the file beyond `memory_max`; NULL: "/tmp" */
+    size_t memory_max;              /* beyond it the output moves to a file; 0: 1 MiB */
+    struct lx_spool_budget *budget; /* borrowed, outlives the sink; NULL: no limit */
+    bool keep_tokens;               /* programs read it: tokens (lunexec/tokens.h) are not masked */
+    uint64_t limit; /* escaped bytes of output kept, at least 1 KiB; 0: no limit. Beyond
+                       it the first half is kept and of the rest the newest, a quarter
+                       to a half of the limit; a line between them says what is missing */
 };
 
 /* An empty sink. spool_dir is copied and not looked at before it is needed. */
@@ -25,8 +36,9 @@ int lx_sink_new(const struct lx_sink_opts *opts, struct lx_sink **ret_sink, stru
 void lx_sink_free(struct lx_sink *sink);
 
 /* Container output; any chunking. A CR before LF is dropped, a last line without LF gets one at
- * lx_sink_close, invalid UTF-8 becomes U+FFFD. A failure (disk full) is remembered and returned
- * by each later call; what was written before stays readable. */
+ * lx_sink_close, invalid UTF-8 becomes U+FFFD. A failure (disk full, LX_E_LIMIT for a budget used
+ * up) is remembered and returned by each later call; what was written before stays readable, and a
+ * last line says that the rest is missing and why. */
 int lx_sink_write(struct lx_sink *sink, const char *data, size_t len, struct lx_err *err);
 
 /* A line of the executor's own ("stdout: " prefix too, masked), after completing an open line. */
