@@ -6,14 +6,20 @@
 #include "lunexec/text.h"
 
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 /* Buffers of every running transfer: 10,000 log streams have one each. */
 #define RECEIVE_BUFFER 16384L
 #define SEND_BUFFER 32768L
 #define KEEPALIVE_IDLE_S 30L
 #define KEEPALIVE_INTERVAL_S 15L
+/* A connection whose bytes nobody acknowledges for so long is dead; without this a black hole under
+ * a shared HTTP/2 connection would hold up every call until the kernel gives up. */
+#define UNACKNOWLEDGED_MS 30000u
 
 /* Notes why a callback ends the call; what curl reports then is only the consequence. */
 static void stop(struct lx_http_call *call, enum lx_code code, const char *text)
@@ -172,6 +178,16 @@ static CURLcode setup_method(struct lx_http_call *call, const char *method)
     return rc;
 }
 
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    unsigned limit = UNACKNOWLEDGED_MS;
+    (void)arg;
+    (void)purpose;
+    /* Without the option the connection works all the same. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+    return CURL_SOCKOPT_OK;
+}
+
 static CURLcode setup_connection(const struct lx_http_conf *conf, CURL *easy,
                                  const struct lx_http_req *req)
 {
@@ -184,6 +200,7 @@ static CURLcode setup_connection(const struct lx_http_conf *conf, CURL *easy,
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_HTTP_VERSION, http);
     SET(CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
+    SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
     SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
