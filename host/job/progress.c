@@ -1,16 +1,38 @@
 #include "job/progress.h"
 
+#include "lunexec/clock.h"
 #include "lunexec/map.h"
+#include "lunexec/parse.h"
 #include "lunexec/text.h"
+#include "lunexec/url.h"
+
+#include <string.h>
 
 /* Enough for every reason of every container of a pod; beyond it nothing further is told. */
 #define TOLD_MAX 256
+
+/* An ordinary start takes less; then Events are listed, and again as long as nothing starts. */
+#define PATIENCE_MS 5000
+#define REPEAT_MS 30000
+#define EVENTS_MAX 100
+#define LIST_PATIENCE_MS 10000
 
 static const char key[] = "setup.workspace";
 
 struct lx_progress {
     struct lx_entries *entries;
     struct lx_map *told; /* texts that were told */
+
+    /* While the first container is waited for. */
+    struct lx_timer *timer; /* NULL before lx_progress_wait and after lx_progress_stop */
+    struct lx_kube *kube;
+    struct lx_kube_call *call;
+    char *ns, *job_name;
+    char *pod_name; /* NULL: there is none yet */
+    char *node;     /* "": none yet */
+    bool *events_denied;
+    uint64_t since_ms;
+    bool late; /* the wait is longer than an ordinary one */
 };
 
 struct lx_progress *lx_progress_new(struct lx_entries *entries)
@@ -21,11 +43,22 @@ struct lx_progress *lx_progress_new(struct lx_entries *entries)
     return progress;
 }
 
+void lx_progress_stop(struct lx_progress *progress)
+{
+    lx_kube_cancel(lx_take(progress->call));
+    lx_timer_free(lx_take(progress->timer));
+}
+
 void lx_progress_free(struct lx_progress *progress)
 {
     if (!progress)
         return;
+    lx_progress_stop(progress);
     lx_map_free(progress->told);
+    free(progress->ns);
+    free(progress->job_name);
+    free(progress->pod_name);
+    free(progress->node);
     free(progress);
 }
 
@@ -33,6 +66,12 @@ static struct lx_entry *entry_of(struct lx_progress *progress)
 {
     struct lx_entry *entry = lx_entry_find(progress->entries, key);
     return entry ? entry : lx_entry_open(progress->entries, key, NULL);
+}
+
+static bool entry_ended(const struct lx_progress *progress)
+{
+    const struct lx_entry *entry = lx_entry_find(progress->entries, key);
+    return entry && lx_entry_finished(entry);
 }
 
 /* `text` decides whether it was told before. */
@@ -43,6 +82,100 @@ static void tell(struct lx_progress *progress, const char *text)
     lx_entry_line(entry_of(progress), text);
 }
 
+/* ---- Events ---- */
+
+/* What statuses and conditions of the pod tell already, in words of their own. */
+static bool is_told_elsewhere(const char *reason)
+{
+    static const char *const reasons[] = {"FailedScheduling", "Failed",  "BackOff",
+                                          "Scheduled",        "Created", "Started"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (lx_streq(reason, reasons[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Warnings, and of the rest what takes its time: images. */
+static void tell_event(struct lx_progress *progress, const json_t *event)
+{
+    const char *reason = lx_json_str(event, "reason", "");
+    const char *message = lx_json_str(event, "message", "");
+    bool image = lx_streq(reason, "Pulling") || lx_streq(reason, "Pulled");
+    if (is_told_elsewhere(reason) ||
+        (!image && !lx_streq(lx_json_str(event, "type", ""), "Warning")))
+        return;
+    lx_auto(str) char *text =
+        image ? lx_strf("[lunexec] %s", message) : lx_strf("[lunexec] %s: %s", reason, message);
+    tell(progress, text);
+}
+
+/* What can be said without Events. */
+static void tell_plainly(struct lx_progress *progress)
+{
+    if (!progress->pod_name) {
+        tell(progress, "[lunexec] waiting for the cluster to create a pod");
+    } else if (*progress->node) {
+        lx_auto(str) char *text = lx_strf("[lunexec] the pod is on node %s: waiting for its images "
+                                          "and volumes",
+                                          progress->node);
+        tell(progress, text);
+    }
+}
+
+static void on_events(void *arg, const struct lx_kube_result *result)
+{
+    struct lx_progress *progress = arg;
+    progress->call = NULL;
+    if (result->status == 403)
+        *progress->events_denied = true;
+    if (result->ok) {
+        const json_t *items = json_object_get(result->object, "items");
+        for (size_t i = 0; i < json_array_size(items); i++)
+            tell_event(progress, json_array_get(items, i));
+    }
+}
+
+static void list_events(struct lx_progress *progress)
+{
+    const char *name = progress->pod_name ? progress->pod_name : progress->job_name;
+    lx_auto(buf) struct lx_buf query = LX_BUF_INIT(1024);
+    if (lx_buf_addf(&query, NULL, "limit=%d&fieldSelector=involvedObject.name%%3D", EVENTS_MAX) <
+            0 ||
+        lx_url_escape(&query, name, strlen(name), NULL) < 0)
+        return;
+    progress->call = lx_kube_list(progress->kube, LX_KUBE_EVENT, progress->ns, lx_buf_str(&query),
+                                  lx_now_ms() + LIST_PATIENCE_MS, on_events, progress);
+}
+
+static void on_late(void *arg)
+{
+    struct lx_progress *progress = arg;
+    if (entry_ended(progress)) {
+        lx_progress_stop(progress);
+        return;
+    }
+    progress->late = true;
+    tell_plainly(progress);
+    if (!*progress->events_denied && !progress->call)
+        list_events(progress);
+}
+
+void lx_progress_wait(struct lx_progress *progress, const struct lx_progress_wait *wait)
+{
+    lx_assert(!progress->timer);
+    progress->kube = wait->kube;
+    progress->ns = lx_strdup(wait->ns);
+    progress->job_name = lx_strdup(wait->job_name);
+    progress->node = lx_strdup("");
+    progress->events_denied = wait->events_denied;
+    progress->since_ms = lx_now_ms();
+    progress->timer = lx_timer_new(wait->loop, on_late, progress);
+    lx_timer_start(progress->timer, PATIENCE_MS, REPEAT_MS);
+}
+
+/* ---- The pod ---- */
+
 /* The reasons of an ordinary start are no news. */
 static bool is_news(const struct lx_container *c)
 {
@@ -50,10 +183,32 @@ static bool is_news(const struct lx_container *c)
            !lx_streq(c->reason, "PodInitializing") && !lx_streq(c->reason, "ContainerCreating");
 }
 
+/* Keeps what a late start is explained with; ends the wait when a container has started. */
+static void follow_start(struct lx_progress *progress, const struct lx_pod *pod)
+{
+    if (!progress->timer)
+        return;
+    free(progress->pod_name);
+    free(progress->node);
+    progress->pod_name = lx_strdup(pod->name);
+    progress->node = lx_strdup(pod->node);
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        if (pod->containers[i].state == LX_CONTAINER_WAITING)
+            continue;
+        if (progress->late) {
+            char took[LX_DURATION_SIZE];
+            lx_format_duration((int64_t)(lx_now_ms() - progress->since_ms) / 1000 * 1000, took);
+            lx_auto(str) char *text = lx_strf("[lunexec] started after %s", took);
+            tell(progress, text);
+        }
+        lx_progress_stop(progress);
+        return;
+    }
+}
+
 void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod)
 {
-    const struct lx_entry *entry = lx_entry_find(progress->entries, key);
-    if (entry && lx_entry_finished(entry))
+    if (entry_ended(progress))
         return;
     if (*pod->unscheduled) {
         lx_auto(str) char *text = lx_strf("[lunexec] waiting for a node: %s", pod->unscheduled);
@@ -67,10 +222,12 @@ void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod)
                                           c->reason, *c->message ? ": " : "", c->message);
         tell(progress, text);
     }
+    follow_start(progress, pod);
 }
 
 void lx_progress_failure(struct lx_progress *progress, const char *message)
 {
+    lx_progress_stop(progress);
     struct lx_entry *entry = entry_of(progress);
     if (lx_entry_finished(entry))
         return;

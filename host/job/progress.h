@@ -14,6 +14,19 @@ struct lx_progress;
 struct lx_progress *lx_progress_new(struct lx_entries *entries);
 void lx_progress_free(struct lx_progress *progress);
 
+struct lx_progress_wait {
+    struct lx_loop *loop;
+    struct lx_kube *kube;
+    const char *ns, *job_name; /* of the Kubernetes Job; copied */
+    bool *events_denied; /* shared by all jobs: set when the API server refuses to list events */
+};
+
+/* The Job is made; its first container is waited for. When that takes more than a few seconds, what
+ * the cluster's Events say of Job and pod is told, while the role lets us list them. Once. */
+void lx_progress_wait(struct lx_progress *progress, const struct lx_progress_wait *wait);
+/* The wait is over, whatever became of it. */
+void lx_progress_stop(struct lx_progress *progress);
+
 /* Tells what the pod waits for: a node, an image, a configuration. Nothing once `setup.workspace`
  * has ended. */
 void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod);

@@ -175,25 +175,53 @@ def log_kubelet_restart(scene):
     flood(scene, 12, lambda: restart_kubelet(**WIDE))
 
 
-@alone
-def log_rotation(scene):
-    """The kubelet rotates the log under a follower: everything arrives, or a line tells the gap."""
+def rotated_files():
+    state = pathlib.Path(os.environ["KUBECONFIG"]).parent
+    return {path.name for path in state.glob("pod-logs/*/*step-0-run/*.log.*")}
+
+
+def rotate(scene, during, proxy=None):
+    """A job of many lines under a kubelet that rotates often; returns how many places are missing."""
+    seen = set()
     try:
-        restart_kubelet(containerLogMaxSize="1Mi", containerLogMaxFiles=5,
+        restart_kubelet(containerLogMaxSize="512Ki", containerLogMaxFiles=2,
                         containerLogMonitorInterval="3s")
-        scene.executor(LUNEXEC_LOG_LIMIT_STEP="0", LUNEXEC_LOG_LIMIT_JOB="0")
-        job = scene.offer(printing(LINES, 25))
-        scene.wait_marked(job, PATIENCE)
+        scene.executor(LUNEXEC_LOG_LIMIT_STEP="0", LUNEXEC_LOG_LIMIT_JOB="0", proxy=proxy)
+        job = scene.offer(printing(100_000, 30))
+        scene.wait_running(job, "step.0.run", text="0000000001 ")
+        during()
+        scene.frontend.wait(lambda: seen.update(rotated_files()) or job.marked_at, PATIENCE, "the mark")
     finally:
         restart_kubelet(**WIDE)
     numbers, others = numbered(job.entry(STEP))
     gaps = [line for line in others if GAP.fullmatch(line)]
     equal([line for line in others if not GAP.fullmatch(line)], [], "other lines")
     equal(numbers, sorted(set(numbers)), "lines once and in order")
-    breaks = sum(a + 1 != b for a, b in zip([0, *numbers], [*numbers, LINES + 1]))
-    scene.note(f"{LINES - len(numbers)} lines rotated away, at {breaks} places; {len(gaps)} told")
-    holds(len(gaps) >= breaks and (breaks > 0 or not gaps), f"{breaks} gaps, told {gaps}")
+    breaks = sum(a + 1 != b for a, b in zip([0, *numbers], [*numbers, 100_001]))
+    scene.note(f"{len(seen)} rotations seen; {100_000 - len(numbers)} lines rotated away, "
+               f"at {breaks} places; told: {gaps}")
+    equal(len(gaps), breaks, "gaps told")
+    holds(len(seen) >= 2, f"only {len(seen)} rotations")
+    equal(job.state, "completed", f"job {job.id} ({job.message})")
     scene.check_clean()
+    return breaks
+
+
+@alone
+def log_rotation(scene):
+    """The kubelet rotates the log under a follower: everything arrives, or a line tells the gap."""
+    rotate(scene, lambda: None)
+
+
+@alone
+def log_rotated_away(scene):
+    """What was rotated away while no connection could be made is missing, and a line says so."""
+    with contextlib.closing(FaultyApi()) as proxy:
+        def interrupt():
+            proxy.refuse()
+            time.sleep(14)
+            proxy.calm()
+        holds(rotate(scene, interrupt, proxy) > 0, "nothing was rotated away")
 
 
 @alone
