@@ -1,0 +1,139 @@
+"""Contract section 7: verdicts and texts; section 2: payloads; section 8.4: what the server reads."""
+import json
+
+from frontend import payload, step
+from kube import Kube, Script, status
+from suite import equal, has, row, scenario
+
+NAME = "sg-executor-job-batches-42"
+ONE = [step("step.0.run")]
+RUN, CONTAINER = "step.kubernetes.step.0.run", "step-kubernetes-step-0-run"
+
+
+def outcome(name, section, sentence, mark, *words, script=None, prepare=None, job=None, **settings):
+    """A row: so the pod or the API behaves, so the job is marked, and these words are in the
+    message."""
+    def play(w):
+        w.kube = Kube(script or Script())
+        if prepare:
+            prepare(w)
+        w.start(job or payload(dockerSteps=ONE), **settings).marked().stopped()
+    play.__name__ = name
+    scenario(play)
+    row(section, sentence, name, lambda w: equal(w.frontend.marks()[0].name, mark) or
+        has(w.frontend.marks()[0].json.get("errorMessage", ""), *words))
+
+
+outcome("success", "7.2", "all containers exit 0: complete", "markComplete")
+outcome("setup_fails", "7.4", "the setup container fails", "markErrored", "setup.workspace",
+        "exited with code 128", script=Script(exits={"setup-workspace": 128}))
+outcome("step_exit", "7.4", "a step fails: the message names step, job and code", "markErrored",
+        f'running command "{RUN}"', f"job {NAME} failed", "exited with code 3",
+        script=Script(exits={CONTAINER: 3}))
+outcome("main_fails", "7.4", "the last container fails", "markErrored", "main",
+        script=Script(exits={"main": 1}))
+outcome("deadline", "7.4", "the pod's deadline: the status message", "markErrored",
+        f"job {NAME} failed", "Pod was active on the node longer than the specified deadline",
+        script=Script(pod={"phase": "Failed", "reason": "DeadlineExceeded", "message":
+                           "Pod was active on the node longer than the specified deadline"}))
+outcome("evicted", "7.4", "an eviction: reason and message", "markErrored", "Evicted",
+        'Usage of EmptyDir volume "job-data" exceeds the limit "5Gi".',
+        script=Script(pod={"phase": "Failed", "reason": "Evicted", "message":
+                           'Usage of EmptyDir volume "job-data" exceeds the limit "5Gi". '}))
+outcome("bad_image", "7.4", "an image name that cannot be: the reason, without waiting", "markErrored",
+        "InvalidImageName", "setup-workspace",
+        script=Script(waiting=("InvalidImageName", "couldn't parse image name")))
+outcome("job_refused", "7.1", "the Job is refused: the API server's words", "markErrored", "creating job",
+        "exceeded quota", prepare=lambda w: w.kube.refusals.update({("create", "jobs"): [
+            status(403, "Forbidden", "exceeded quota: pods")] * 9}))
+outcome("secret_refused", "7.1", "the Secret is refused: the API server's words", "markErrored",
+        "cannot create resource",
+        prepare=lambda w: w.kube.forbidden.add(("create", "secrets")))
+outcome("job_503", "7.1", "an API server in trouble is asked again", "markComplete",
+        prepare=lambda w: w.kube.refusals.update({("create", "jobs"): [
+            status(503, "ServiceUnavailable", "try again")] * 2}))
+outcome("watch_410", "7.2", "a watch that is too old: listed again, the job goes on", "markComplete",
+        prepare=lambda w: w.kube.refusals.update({("watch", "pods"): [
+            status(410, "Expired", "too old resource version")] * 2}))
+outcome("log_500", "7.3", "a log that is refused for a while is read later", "markComplete",
+        script=Script(logs={CONTAINER: "a\n"}),
+        prepare=lambda w: w.kube.refusals.update({("get", "pods"): [
+            status(500, "InternalError", "kubelet")] * 2}))
+
+row("7.5", "a failed job leaves nothing behind", "step_exit",
+    lambda w: equal([len(m) for m in w.kube.made.values()], [0] * 4))
+row("7.5", "a refused Job leaves no Secret behind", "job_refused",
+    lambda w: equal(w.kube.made["secrets"], {}))
+row("7.2", "containers after the failed one have no entries", "step_exit",
+    lambda w: "main" not in w.frontend.keys())
+row("8.4", "a refused Job is explained where users look first", "job_refused",
+    lambda w: has(w.frontend.log("setup.workspace")["out"], "exceeded quota"))
+row("7.3", "the log that came late is whole", "log_500",
+    lambda w: equal(w.frontend.log(RUN)["out"], "stdout: a\n"))
+
+
+@scenario
+def delete_fails(w):
+    w.kube = Kube()
+    w.kube.forbidden.add(("delete", "jobs"))
+    w.start(payload(dockerSteps=ONE)).marked().stopped()
+
+
+row("7.5", "a Job that cannot be deleted: said in the teardown entry, exit code 1", "delete_fails",
+    lambda w: equal(w.frontend.log("teardown.kubernetes.job")["exitCode"], 1) or
+    has(w.frontend.log("teardown.kubernetes.job")["out"], f"Failed to delete job {NAME}"))
+row("7.5", "a Job that cannot be deleted: the job is complete all the same", "delete_fails",
+    lambda w: equal(w.frontend.marks()[0].name, "markComplete"))
+
+# --- 2.1 payloads
+
+outcome("nulls", "2.1", "null arrays and maps count as empty", "markComplete", job=payload(
+    files=None, sparseCheckout=None, redactedValues=None, dockerSteps=[
+        {"key": "step.0.run", "image": "alpine:3", "commands": None, "dir": ".", "env": None}]))
+outcome("empty_file", "2.1", "a file with neither content nor bucket is empty", "markComplete",
+        job=payload(dockerSteps=ONE, files={"empty": {"modifiedAt": "0001-01-01T00:00:00Z"}}))
+outcome("unknown_keys", "2.1", "unknown keys are ignored", "markComplete",
+        job=payload(dockerSteps=ONE, requiresFirecracker=True, kubernetesSteps=[{}]))
+outcome("bad_base64", "2.1", "content that is no base64: failed, and said so", "markFailed", "files",
+        job=payload(dockerSteps=ONE, files={"a": {"content": "%%%"}}))
+outcome("bad_env", "2.1", "an env entry without =: failed, and said so", "markFailed", "env",
+        job=payload(dockerSteps=[step("step.0.run", env=["NOVALUE"])]))
+outcome("outside", "5.2", "a file outside of the workspace is refused", "markFailed",
+        job=payload(dockerSteps=ONE, files={"../../etc/passwd": {"content": "aGk="}}))
+outcome("codeintel", "2.3", "a codeintel job", "markComplete", job=payload(
+    repositoryDirectory="", files={}, redactedValues={
+        "token-executor hunter2hunter2hunter2": "token-executor REDACTED"},
+    dockerSteps=[step("pre-index.0", "alpine", ["yarn", "install"], "web",
+                      ["VM_CPUS=4", "VM_MEM=12.0 GB", "VM_MEM_GB=12"]),
+                 step("indexer", "sourcegraph/scip-go", ["scip-go -o dump.scip"], "web"),
+                 step("upload", "sourcegraph/src-cli:5.6.0", ["src code-intel upload"], "web",
+                      ["SRC_ENDPOINT=https://sourcegraph.example.com",
+                       "SRC_HEADER_AUTHORIZATION=token-executor hunter2hunter2hunter2"])]))
+row("2.3", "codeintel: keys of the entries", "codeintel",
+    lambda w: equal([k for k in w.frontend.keys() if k.startswith("step.")],
+                    [f"step.kubernetes.{k}" for k in ("pre-index.0", "indexer", "upload")]))
+row("2.3", "codeintel: VM_ variables arrive as sent", "codeintel",
+    lambda w: equal(w.kube.job()["spec"]["template"]["spec"]["initContainers"][1]["env"][:3],
+                    [{"name": "VM_CPUS", "value": "4"}, {"name": "VM_MEM", "value": "12.0 GB"},
+                     {"name": "VM_MEM_GB", "value": "12"}]))
+row("2.3", "codeintel: the upload's authorization is in the Secret only", "codeintel",
+    lambda w: "hunter2" not in json.dumps(w.kube.job()))
+
+# --- 8.4 what the server parses out of log entries
+
+EVENT = json.dumps({"operation": "CACHE_AFTER_STEP_RESULT", "timestamp": 1, "status": "SUCCESS",
+                    "metadata": {"value": {"diff": "ZGlmZg==", "outputs": {"a": "}{\\"}}}})
+
+
+@scenario
+def post_output(w):
+    w.start(payload(), script=Script(logs={
+        "step-kubernetes-step-0-post": "words\n" + EVENT + "\r\n\nlast\n"})).marked().stopped()
+
+
+row("8.4", ".post output arrives unchanged but for the prefix", "post_output",
+    lambda w: equal(w.frontend.log("step.kubernetes.step.0.post")["out"],
+                    f"stdout: words\nstdout: {EVENT}\nstdout: \nstdout: last\n"))
+row("8.4", "keys of steps are what the server looks for", "post_output",
+    lambda w: equal([k for k in w.frontend.keys() if k.startswith("step.")],
+                    [f"step.kubernetes.step.0.{s}" for s in ("pre", "run", "post")]))
