@@ -120,7 +120,9 @@ int main(void)
     char *text = make_log(&rand, values);
     struct lx_mask *mask = NULL, *none = NULL;
     double start = cpu_seconds();
-    if (lx_mask_new(secrets, SECRETS, &mask, NULL, NULL) < 0 ||
+    struct lx_tokens *tokens = NULL;
+    if (lx_tokens_new("default", &tokens, NULL) < 0 ||
+        lx_mask_new(secrets, SECRETS, &mask, NULL, NULL) < 0 ||
         lx_mask_new(NULL, 0, &none, NULL, NULL) < 0)
         return 1;
     printf("compiling %d secrets: %.1f ms\n", SECRETS, (cpu_seconds() - start) * 1000);
@@ -129,6 +131,10 @@ int main(void)
     bench_mask(mask, text, "mask, 50 secrets");
     bench_sink(none, text, "sink, no secrets");
     bench_sink(mask, text, "sink, 50 secrets");
+    lx_mask_use_tokens(mask, tokens);
+    bench_mask(mask, text, "mask, 50 secrets, tokens");
+    bench_sink(mask, text, "sink, 50 secrets, tokens");
+    lx_tokens_free(tokens);
     lx_mask_free(mask);
     lx_mask_free(none);
     free(text);
