@@ -1,4 +1,4 @@
---- What the containers of a job may do, and whom they may talk to. There are two profiles:
+--- What the containers of a job may do on their node. There are two profiles:
 ---
 ---   compatible  the default: nothing that ran before breaks. Raw sockets are gone, and so are
 ---               unusual system calls (RuntimeDefault). Root and sudo still work.
@@ -9,17 +9,22 @@
 
 local json = require "lunexec.json"
 local merge = require "lunexec.merge"
-local network = require "lunexec.network"
 
 local M = {}
 
-local NETWORK_LABEL = "lunexec.dev/network"
 local NOBODY_IN_PARTICULAR = 1000
 local SCRATCH = "lunexec-tmp"
 
 --- The profile of a job. To harden some jobs only, look at `task` here.
+---@param task lunexec.Task
+---@param settings lunexec.Settings
+---@return "compatible"|"hardened"
+function M.profile(task, settings)
+  return settings.firewall_profile or "compatible"
+end
+
 local function is_hardened(task, settings)
-  local profile = settings.firewall_profile or "compatible"
+  local profile = M.profile(task, settings)
   if profile ~= "compatible" and profile ~= "hardened" then
     error(("firewall profile %q is neither compatible nor hardened"):format(profile), 0)
   end
@@ -88,10 +93,11 @@ function M.mounts(entry, task, settings)
   return needs_scratch(task, settings) and { { name = SCRATCH, mountPath = "/tmp" } } or {}
 end
 
---- Whether the settings or the profile make a container run as somebody else than root.
-local function is_another_user(entry, task, settings)
-  local pod, container = M.pod(task, settings), M.container(entry, task, settings)
-  return container.runAsNonRoot or (container.runAsUser or pod.runAsUser or 0) ~= 0
+--- Whether the settings or the profile make containers run as somebody else than root.
+local function is_another_user(task, settings)
+  local own = settings.container_security_context or {}
+  local user = own.runAsUser or settings.run_as_user
+  return own.runAsNonRoot or (user or 0) ~= 0 or (user == nil and is_hardened(task, settings))
 end
 
 --- Environment for users other than root. The workspace's mount point belongs to root, and git
@@ -103,7 +109,7 @@ function M.env(entry, task, settings)
     own[name] = true
   end
   local env = json.array()
-  if is_another_user(entry, task, settings) and not own.GIT_CONFIG_COUNT then
+  if is_another_user(task, settings) and not own.GIT_CONFIG_COUNT then
     env[1] = { name = "GIT_CONFIG_COUNT", value = "1" }
     env[2] = { name = "GIT_CONFIG_KEY_0", value = "safe.directory" }
     env[3] = { name = "GIT_CONFIG_VALUE_0", value = "*" }
@@ -114,35 +120,16 @@ function M.env(entry, task, settings)
   return merge.given(env)
 end
 
---- The label by which the policies below choose their pods: internet, listed or frontend-only.
----@return table<string, string>
-function M.labels(task, settings)
-  return { [NETWORK_LABEL] = settings.network_profile or "internet" }
-end
-
---- The NetworkPolicies of the namespace. Nothing reaches a job; a job reaches DNS and the frontend,
---- and by its label the internet or the listed addresses besides.
----@param settings lunexec.Settings
----@return table[]
-function M.network(settings)
-  local function fence(name, selector, egress)
-    return network.policy(name, settings.namespace, selector, egress)
+--- Whether root in the containers is root on the node: false gives the pod a user namespace of its
+--- own, nil leaves that to the cluster. Nodes need Linux 6.3 and Kubernetes 1.33 for it.
+---@return boolean?
+function M.host_users(task, settings)
+  if not settings.user_namespaces then
+    return nil
+  elseif settings.host_network then
+    error("a pod in the host's network cannot have a user namespace", 0)
   end
-  local dns = settings.network_dns
-    or { namespace = "kube-system", pod_labels = { ["k8s-app"] = "kube-dns" }, ports = { 53 } }
-  local always = { network.to(dns, { "UDP", "TCP" }) }
-  if settings.network_frontend then
-    always[2] = network.to(settings.network_frontend)
-  end
-  local any = { matchExpressions = json.array({ { key = NETWORK_LABEL, operator = "Exists" } }) }
-  local internet = { matchLabels = { [NETWORK_LABEL] = "internet" } }
-  local listed = { matchLabels = { [NETWORK_LABEL] = "listed" } }
-  return json.array({
-    fence("lunexec-jobs", any, always),
-    fence("lunexec-jobs-internet", internet, { network.to_internet(settings.network_blocked) }),
-    settings.network_listed
-      and fence("lunexec-jobs-listed", listed, { network.to(settings.network_listed) }),
-  })
+  return false
 end
 
 return M

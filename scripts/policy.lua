@@ -1,22 +1,7 @@
---- The policy: the functions that the executor calls. Each is in the file that its topic names:
----
----   template.lua   what a Job looks like
----   resources.lua  CPU and memory of its containers, and what it costs to run
----   placement.lua  which nodes it may run on: tolerations, selectors, affinity
----   firewall.lua   what its containers may do, and whom they may talk to
----   retry.lua      which failures of the cluster are tried again
----
---- docs/policy.md tells what goes in and what comes out.
+--- The policy that the executor uses. This file is the place for changes of yours; the others can
+--- then be replaced by those of a later version. docs/policy.md tells how, docs/cookbook.md has
+--- examples.
 
-local firewall = require "firewall"
-local resources = require "resources"
-local retry = require "retry"
-local template = require "template"
+local policy = require "default"
 
-return {
-  api = 1,
-  job = template.job,
-  admit = resources.admit,
-  retry = retry.decide,
-  network = firewall.network,
-}
+return policy

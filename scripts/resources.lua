@@ -25,6 +25,21 @@ local function within(request, limit)
   return request and limit and quantity.min(request, limit) or request
 end
 
+--- What the settings say, read once in a call: the same for every container.
+local from_settings
+
+local function read(settings)
+  local cpu = amount(settings, "resource_limit_cpu")
+  local memory = amount(settings, "resource_limit_memory") or DEFAULT_MEMORY
+  from_settings = {
+    limit_cpu = cpu,
+    limit_memory = memory,
+    request_cpu = within(amount(settings, "resource_request_cpu"), cpu),
+    request_memory = within(amount(settings, "resource_request_memory") or DEFAULT_MEMORY, memory),
+    settings = settings,
+  }
+end
+
 --- Limits and requests of one container. All containers of a job get the same; to give some more,
 --- look at `entry.purpose`, `entry.image`, `task.repository` or `task.queue` here.
 ---@param entry lunexec.TaskContainer empty when asked for the cost of a job
@@ -32,14 +47,13 @@ end
 ---@param settings lunexec.Settings
 ---@return {limits: table, requests: table}
 function M.container(entry, task, settings)
-  local cpu = amount(settings, "resource_limit_cpu")
-  local memory = amount(settings, "resource_limit_memory") or DEFAULT_MEMORY
+  if not from_settings or from_settings.settings ~= settings then
+    read(settings)
+  end
+  local is = from_settings
   return {
-    limits = { cpu = cpu, memory = memory },
-    requests = {
-      cpu = within(amount(settings, "resource_request_cpu"), cpu),
-      memory = within(amount(settings, "resource_request_memory") or DEFAULT_MEMORY, memory),
-    },
+    limits = { cpu = is.limit_cpu, memory = is.limit_memory },
+    requests = { cpu = is.request_cpu, memory = is.request_memory },
   }
 end
 

@@ -4,6 +4,7 @@
 local firewall = require "firewall"
 local json = require "lunexec.json"
 local merge = require "lunexec.merge"
+local network = require "network"
 local placement = require "placement"
 local resources = require "resources"
 
@@ -107,6 +108,7 @@ local function pod(task, settings)
     automountServiceAccountToken = false,
     enableServiceLinks = false,
     hostNetwork = settings.host_network or nil,
+    hostUsers = firewall.host_users(task, settings),
 
     imagePullSecrets = pull_secrets(settings),
     initContainers = init,
@@ -132,7 +134,7 @@ function M.job(task, settings)
       ttlSecondsAfterFinished = seconds_to_live(settings),
       template = {
         metadata = {
-          labels = firewall.labels(task, settings),
+          labels = network.labels(task, settings),
           annotations = merge.given(settings.job_pod_annotations),
         },
         spec = pod(task, settings),

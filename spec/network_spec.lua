@@ -50,40 +50,70 @@ local function covered(address, ranges)
 end
 
 describe("lunexec.network", function()
-  it("has ranges as the API server wants them: no bits beyond the prefix", function()
-    for _, list in ipairs({ network.NOT_PUBLIC_V4, network.NOT_PUBLIC_V6 }) do
-      for _, range in ipairs(list) do
-        local bits, length = bits_of(range)
-        assert.is_nil(bits:sub(length + 1):find("1"), range)
-        assert.is_nil(range:find("::ffff:", 1, true), range)
+  local function allowed(address)
+    for _, rule in ipairs(network.to_internet()) do
+      local block = rule.to[1].ipBlock
+      local same_family = (address:find(":") == nil) == (block.cidr:find(":") == nil)
+      if same_family and covered(address, { block.cidr }) and not covered(address, block.except)
+      then
+        return true
       end
     end
-  end)
+    return false
+  end
+
+  it("has ranges as the API server wants them: no bits beyond the prefix, within their block",
+    function()
+      for _, rule in ipairs(network.to_internet({ "34.1.2.3/32", "2600::1/128" })) do
+        local block = rule.to[1].ipBlock
+        for _, range in ipairs(block.except) do
+          local bits, length = bits_of(range)
+          assert.is_nil(bits:sub(length + 1):find("1"), range)
+          assert.is_nil(range:find("::ffff:", 1, true), range)
+          assert.is_true(covered(range, { block.cidr }), range)
+        end
+      end
+    end)
 
   it("takes private, link-local and metadata addresses for not public", function()
     for _, address in ipairs({
       "10.1.2.3/32", "172.31.255.1/32", "192.168.0.1/32", "169.254.169.254/32",
-      "100.100.100.200/32", "127.0.0.1/32",
+      "100.100.100.200/32", "127.0.0.1/32", "168.63.129.16/32",
       "198.18.0.1/32", "224.0.0.1/32", "255.255.255.255/32", "0.0.0.0/32",
-    }) do
-      assert.is_true(covered(address, network.NOT_PUBLIC_V4), address)
-    end
-    for _, address in ipairs({
       "fd00:ec2::254/128", "fe80::1/128", "::1/128", "::/128", "ff02::1/128", "fd12:3456::1/128",
       "64:ff9b::a9fe:a9fe/128", "64:ff9b::a01:203/128", "64:ff9b::c0a8:1/128",
-      "64:ff9b::ac1f:1/128", "64:ff9b::6464:64c8/128", "64:ff9b:1::1/128",
+      "64:ff9b::ac1f:1/128", "64:ff9b::6464:64c8/128", "64:ff9b:1::1/128", "fec0::1/128",
+      "2002:a00:1::1/128", "2001:0:1::1/128", "64:ff9b::1/128", "64:ff9b::e000:1/128",
     }) do
-      assert.is_true(covered(address, network.NOT_PUBLIC_V6), address)
+      assert.is_false(allowed(address), address)
     end
   end)
 
   it("takes the rest for public", function()
-    for _, address in ipairs({ "1.1.1.1/32", "172.32.0.1/32", "100.63.0.1/32", "192.167.1.1/32" })
-    do
-      assert.is_false(covered(address, network.NOT_PUBLIC_V4), address)
+    for _, address in ipairs({
+      "1.1.1.1/32", "172.32.0.1/32", "100.63.0.1/32", "192.167.1.1/32", "168.63.129.17/32",
+      "2606:4700:4700::1111/128", "64:ff9b::101:101/128", "2003::1/128",
+    }) do
+      assert.is_true(allowed(address), address)
     end
-    for _, address in ipairs({ "2606:4700:4700::1111/128", "64:ff9b::101:101/128" }) do
-      assert.is_false(covered(address, network.NOT_PUBLIC_V6), address)
+  end)
+
+  it("knows the addresses behind NAT64", function()
+    assert.equal("64:ff9b::a00:0/104", network.nat64("10.0.0.0/8"))
+    assert.equal("64:ff9b::/104", network.nat64("0.0.0.0/8"))
+    assert.equal("64:ff9b::1/128", network.nat64("0.0.0.1/32"))
+    assert.has_error(function() network.nat64("fe80::/10") end,
+      '"fe80::/10" is no range of IPv4 addresses')
+  end)
+
+  it("takes one address, or pods, and ports for a service", function()
+    assert.same({ { protocol = "TCP", port = 3080 } },
+      network.to_service({ cidrs = { "10.9.9.9/32", "fd00::9/128" }, ports = { 3080 } }).ports)
+    assert.has_error(function() network.to_service({ pod_labels = { app = "x" } }) end,
+      "a service needs its ports, as its pods listen on them")
+    for _, cidr in ipairs({ "10.9.9.0/24", "10.9.9.9", "fd00::/64" }) do
+      assert.has_error(function() network.to_service({ cidrs = { cidr }, ports = { 1 } }) end,
+        ('"%s" is not one address: a service is at /32, or /128 with IPv6'):format(cidr))
     end
   end)
 
@@ -114,11 +144,19 @@ describe("lunexec.network", function()
   end)
 
   it("blocks further addresses by their family and keeps its lists", function()
-    local rule = network.to_internet({ "34.1.2.3/32", "2600::1/128" })
-    local v4, v6 = rule.to[1].ipBlock, rule.to[2].ipBlock
-    assert.equal("34.1.2.3/32", v4.except[#v4.except])
-    assert.equal("2600::1/128", v6.except[#v6.except])
-    assert.equal(#v4.except, #network.NOT_PUBLIC_V4 + 1)
-    assert.equal(#network.to_internet().to[1].ipBlock.except, #network.NOT_PUBLIC_V4)
+    local function excepted(rules)
+      local lists = {}
+      for index, rule in ipairs(rules) do
+        lists[index] = rule.to[1].ipBlock.except
+      end
+      return table.unpack(lists)
+    end
+    local v4, v6, nat64 = excepted(network.to_internet({ "34.1.2.3/32", "2600::1/128" }))
+    assert.equal("34.1.2.3/32", v4[#v4])
+    assert.equal("2600::1/128", v6[#v6])
+    assert.equal("64:ff9b::2201:203/128", nat64[#nat64])
+    v4, v6 = excepted(network.to_internet())
+    assert.equal(#network.NOT_PUBLIC_V4, #v4)
+    assert.equal(#network.NOT_PUBLIC_V6, #v6)
   end)
 end)

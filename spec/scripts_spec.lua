@@ -289,16 +289,28 @@ describe("scripts/firewall.lua", function()
     assert.equal("/tmp", env_of(pod.find(job, task.containers[4].name)).HOME)
   end)
 
+  it("gives pods a user namespace where the settings say so", function()
+    assert.is_nil(pod.spec(job_of({ firewall_profile = "hardened" })).hostUsers)
+    for _, profile in ipairs({ "hardened", "compatible" }) do
+      local settings = { firewall_profile = profile, user_namespaces = true }
+      assert.is_false(pod.spec(job_of(settings)).hostUsers)
+    end
+    assert.has_error(function() job_of({ host_network = true, user_namespaces = true }) end,
+      "a pod in the host's network cannot have a user namespace")
+  end)
+end)
+
+describe("scripts/network.lua", function()
   it("labels pods for the network policies", function()
     local function label_of(settings)
       return job_of(settings).spec.template.metadata.labels["lunexec.dev/network"]
     end
     assert.equal("internet", label_of())
     assert.equal("frontend-only", label_of({ network_profile = "frontend-only" }))
+    assert.has_error(function() label_of({ network_profile = "open" }) end,
+      'network profile "open" is none of internet, listed, frontend-only')
   end)
-end)
 
-describe("network policies", function()
   local function policies(settings)
     local by_name = {}
     for _, item in ipairs(testing.call(policy, "network", testing.settings(settings))) do
@@ -344,7 +356,7 @@ describe("network policies", function()
   it("open listed addresses to jobs of that label", function()
     assert.is_nil(policies()["lunexec-jobs-listed"])
     local listed = policies({
-      network_listed = { cidrs = { "203.0.113.0/24" }, ports = { 443 } },
+      network_listed = { { cidrs = { "203.0.113.0/24" }, ports = { 443 } } },
       network_dns = { cidrs = { "169.254.20.10/32" }, ports = { 53 } },
     })
     local rule = listed["lunexec-jobs-listed"].spec.egress[1]

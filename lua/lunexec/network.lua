@@ -11,6 +11,7 @@ M.NOT_PUBLIC_V4 = {
   "10.0.0.0/8", -- private
   "100.64.0.0/10", -- shared address space of carriers; nodes and pods of some clouds
   "127.0.0.0/8", -- loopback
+  "168.63.129.16/32", -- services of Azure's hosts
   "169.254.0.0/16", -- link-local: metadata services
   "172.16.0.0/12", -- private
   "192.0.0.0/24", -- protocol assignments
@@ -20,27 +21,45 @@ M.NOT_PUBLIC_V4 = {
   "240.0.0.0/4", -- reserved
 }
 
---- IPv6 ranges that are not the public internet, private IPv4 behind NAT64 among them.
+--- All public IPv6 addresses are in here: unique local (fd00:ec2::254, most pods and services),
+--- link-local, site-local, loopback and multicast addresses are not.
+M.GLOBAL_V6 = "2000::/3"
+
+--- IPv6 ranges in GLOBAL_V6 that are not the public internet.
 M.NOT_PUBLIC_V6 = {
-  "::/127", -- unspecified, loopback
-  "64:ff9b::/104", -- NAT64 of 0.0.0.0/8
-  "64:ff9b::a00:0/104", -- NAT64 of 10.0.0.0/8
-  "64:ff9b::6440:0/106", -- NAT64 of 100.64.0.0/10
-  "64:ff9b::7f00:0/104", -- NAT64 of 127.0.0.0/8
-  "64:ff9b::a9fe:0/112", -- NAT64 of 169.254.0.0/16
-  "64:ff9b::ac10:0/108", -- NAT64 of 172.16.0.0/12
-  "64:ff9b::c0a8:0/112", -- NAT64 of 192.168.0.0/16
-  "64:ff9b:1::/48", -- NAT64 of local use
-  "fc00::/7", -- unique local: fd00:ec2::254, most pods and services
-  "fe80::/10", -- link-local
-  "ff00::/8", -- multicast
+  "2001::/32", -- Teredo, IPv4 in disguise
+  "2001:db8::/32", -- documentation
+  "2002::/16", -- 6to4, IPv4 in disguise
+  "3fff::/20", -- documentation
 }
 
----@class lunexec.Peer where traffic may go; either pods or addresses
+--- IPv4 addresses behind NAT64, which a cluster with nothing but IPv6 may have.
+M.NAT64 = "64:ff9b::/96"
+
+--- The addresses behind NAT64 of an IPv4 range.
+---@param cidr string such as "10.0.0.0/8"
+---@return string such as "64:ff9b::a00:0/104"
+function M.nat64(cidr)
+  local a, b, c, d, length = cidr:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)/(%d+)$")
+  if not a then
+    error(("%q is no range of IPv4 addresses"):format(cidr), 0)
+  end
+  local high, low = tonumber(a) << 8 | tonumber(b), tonumber(c) << 8 | tonumber(d)
+  if high == 0 then
+    return ("64:ff9b::%s/%d"):format(low == 0 and "" or ("%x"):format(low), tonumber(length) + 96)
+  end
+  return ("64:ff9b::%x:%x/%d"):format(high, low, tonumber(length) + 96)
+end
+
+---@class lunexec.Peer where traffic may go: pods, addresses, or both
 ---@field namespace string? name of the pods' namespace
 ---@field pod_labels table<string, string>? labels of the pods
 ---@field cidrs string[]? addresses
 ---@field ports integer[]? TCP ports as the pods listen on them; any when absent
+
+local function is_v6(cidr)
+  return cidr:find(":", 1, true) ~= nil
+end
 
 local function ports(numbers, protocols)
   if not numbers then
@@ -78,13 +97,25 @@ function M.to(peer, protocols)
   return { to = targets, ports = ports(peer.ports, protocols or { "TCP" }) }
 end
 
-local function is_v6(cidr)
-  return cidr:find(":", 1, true) ~= nil
+--- An egress rule to one service: pods by their labels, or exact addresses, and always its ports.
+---@param peer lunexec.Peer
+---@return table
+function M.to_service(peer)
+  if not peer.ports then
+    error("a service needs its ports, as its pods listen on them", 0)
+  end
+  for _, cidr in ipairs(peer.cidrs or {}) do
+    local length = cidr:match("/(%d+)$")
+    if length ~= (is_v6(cidr) and "128" or "32") then
+      error(("%q is not one address: a service is at /32, or /128 with IPv6"):format(cidr), 0)
+    end
+  end
+  return M.to(peer)
 end
 
---- An egress rule to the public internet, less the given addresses.
+--- Egress rules to the public internet, less the given addresses.
 ---@param blocked string[]? such as the address of a public API server
----@return table
+---@return table[]
 function M.to_internet(blocked)
   local v4 = json.array(merge.copy(M.NOT_PUBLIC_V4))
   local v6 = json.array(merge.copy(M.NOT_PUBLIC_V6))
@@ -92,11 +123,15 @@ function M.to_internet(blocked)
     local list = is_v6(cidr) and v6 or v4
     list[#list + 1] = cidr
   end
+  local behind_nat64 = json.array()
+  for index, cidr in ipairs(v4) do
+    behind_nat64[index] = M.nat64(cidr)
+  end
+  local function except(cidr, ranges)
+    return { to = json.array({ { ipBlock = { cidr = cidr, except = ranges } } }) }
+  end
   return {
-    to = json.array({
-      { ipBlock = { cidr = "0.0.0.0/0", except = v4 } },
-      { ipBlock = { cidr = "::/0", except = v6 } },
-    }),
+    except("0.0.0.0/0", v4), except(M.GLOBAL_V6, v6), except(M.NAT64, behind_nat64),
   }
 end
 
