@@ -23,6 +23,7 @@ struct app {
     struct lx_kube_config kube_config;
     char *executor_name, *queue_label, *git_version;
     json_t *policy_settings;
+    char *const *environment; /* ours, for git */
     struct lx_loop *loop;
     struct lx_log *log;
     struct lx_signal *signals[3];
@@ -78,6 +79,7 @@ static struct lx_executor_opts executor_opts(struct app *app)
         .kube = app->kube,
         .policy = app->policy,
         .metrics = app->metrics,
+        .http = app->http,
         .executor_name = app->executor_name,
         .frontend_url = s->frontend_url,
         .password = s->password,
@@ -86,6 +88,11 @@ static struct lx_executor_opts executor_opts(struct app *app)
         .ns = s->ns,
         .step_image = s->step_image,
         .git_ca_cert = s->git_ca_cert,
+        .shared_volume = s->shared_volume,
+        .claim_name = s->claim_name,
+        .workspace_dir = s->workspace_dir,
+        .keep_workspaces = s->keep_workspaces,
+        .environment = app->environment,
         .volume_type = s->volume_type,
         .volume_size = s->volume_size,
         .storage_class = s->storage_class,
@@ -314,7 +321,7 @@ static void log_warnings(struct app *app, const struct lx_env *env)
 
 int lx_run_main(const struct lx_env *env)
 {
-    struct app app = {0};
+    struct app app = {.environment = env->vars};
     int status = 1;
     if (lx_app_configure(env, &app.settings, &app.kube_config) == 0) {
         app.log = lx_log_new(STDERR_FILENO, app.settings.log_level, app.settings.log_format);

@@ -21,6 +21,12 @@ static const struct lx_setting table[] = {
      .policy_key = "firewall_profile",
      .choices = "compatible|hardened",
      .help = "Security defaults of pods."},
+    {.name = "LUNEXEC_WORKSPACE_DIR",
+     .type = LX_SET_STRING,
+     .at = FIELD(workspace_dir),
+     .fallback = "/data",
+     .help = "Where EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME's claim is mounted in the executor; "
+             "the shared-volume layout puts its workspaces there."},
     {.name = "LUNEXEC_SPOOL_DIR",
      .also = "TMPDIR",
      .type = LX_SET_STRING,

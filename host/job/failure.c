@@ -35,6 +35,7 @@ enum lx_mark lx_failure_mark(enum lx_failure_kind kind)
         return LX_MARK_FAILED;
     case LX_FAIL_STEP:
     case LX_FAIL_FILES:
+    case LX_FAIL_WORKSPACE:
     case LX_FAIL_CLUSTER:
     case LX_FAIL_IMAGE:
     case LX_FAIL_POD:
@@ -56,7 +57,7 @@ const char *lx_failure_name(enum lx_failure_kind kind)
         [LX_FAIL_IMAGE] = "image",         [LX_FAIL_POD] = "pod",
         [LX_FAIL_RUNTIME] = "runtime",     [LX_FAIL_LOGS] = "logs",
         [LX_FAIL_CANCELLED] = "cancelled", [LX_FAIL_LOST] = "lost",
-        [LX_FAIL_STOPPED] = "stopped",
+        [LX_FAIL_STOPPED] = "stopped",     [LX_FAIL_WORKSPACE] = "workspace",
     };
     return names[kind];
 }

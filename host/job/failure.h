@@ -12,6 +12,7 @@ enum lx_failure_kind {
     LX_FAIL_POLICY,    /* the policy raised an error, was refused by a guardrail, or said no */
     LX_FAIL_INPUT,     /* the payload cannot be run */
     LX_FAIL_FILES,     /* a workspace file could not be fetched */
+    LX_FAIL_WORKSPACE, /* the repository could not be cloned, the workspace not be filled */
     LX_FAIL_CLUSTER,   /* the Kubernetes API refused or did not answer */
     LX_FAIL_IMAGE,     /* an image cannot be pulled, a container cannot be configured */
     LX_FAIL_POD,       /* evicted, deleted, out of resources, deadline of the pod */

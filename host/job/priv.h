@@ -11,6 +11,7 @@
 #include "job/objects.h"
 #include "job/progress.h"
 #include "job/workload.h"
+#include "job/workspace.h"
 #include "lunexec/executor.h"
 #include "lunexec/limiter.h"
 #include "lunexec/map.h"
@@ -25,6 +26,7 @@
 enum lx_state_id {
     LX_STATE_QUEUED,
     LX_STATE_FETCHING,
+    LX_STATE_PREPARING, /* shared volume only */
     LX_STATE_PLANNING,
     LX_STATE_PARKED,
     LX_STATE_CREATING,
@@ -74,7 +76,10 @@ struct lx_run {
     struct lx_mask *mask;
     struct lx_entries *entries;
     struct lx_progress *progress;
-    struct lx_workload *workload;
+    struct lx_workspace *workspace; /* on the shared volume; NULL in the single-pod layout */
+    size_t step;                    /* the step that runs, in the shared-volume layout */
+    bool admitted;                  /* the policy has said yes */
+    struct lx_workload *workload;   /* of the pod that runs, or is planned */
     json_t *manifest;       /* the plan, checked and completed */
     char *job_uid;          /* UID of the Job we created last; NULL before */
     struct lx_list objects; /* of struct lx_object */
@@ -119,6 +124,7 @@ bool lx_run_alive(const struct lx_run *run);
 /* The states' functions, one file a stage. */
 void lx_state_queued(struct lx_run *run);
 void lx_state_fetching(struct lx_run *run);
+void lx_state_preparing(struct lx_run *run);
 void lx_state_planning(struct lx_run *run);
 void lx_state_parked(struct lx_run *run);
 void lx_state_creating(struct lx_run *run);
@@ -136,6 +142,13 @@ void lx_event_with_pod(struct lx_run *run, enum lx_run_event event);
 void lx_event_draining(struct lx_run *run, enum lx_run_event event);
 void lx_event_flushing(struct lx_run *run, enum lx_run_event event);
 void lx_event_ending(struct lx_run *run, enum lx_run_event event);
+
+/* The logs of a pod are complete: goes on to the next step, or to the end. */
+void lx_run_step_done(struct lx_run *run);
+/* Frees what belongs to one pod; its objects stay in the list of what is to be removed. */
+void lx_run_forget_step(struct lx_run *run);
+/* Opens teardown.fs, removes the workspace if there is one, and goes on to FLUSHING. */
+void lx_run_end_workspace(struct lx_run *run);
 
 /* Judges the pod record and goes on when it has ended. */
 void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted);

@@ -163,7 +163,12 @@ static void on_late(void *arg)
 
 void lx_progress_wait(struct lx_progress *progress, const struct lx_progress_wait *wait)
 {
-    lx_assert(!progress->timer);
+    lx_progress_stop(progress); /* a job over a shared volume waits once a step */
+    free(progress->ns);
+    free(progress->job_name);
+    free(lx_take(progress->pod_name));
+    free(progress->node);
+    progress->late = false;
     progress->kube = wait->kube;
     progress->ns = lx_strdup(wait->ns);
     progress->job_name = lx_strdup(wait->job_name);

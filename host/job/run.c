@@ -22,9 +22,12 @@ static const struct lx_state states[LX_STATE_COUNT] = {
     [LX_STATE_QUEUED] = {"QUEUED", 0, lx_state_queued, lx_event_before_pod,
                          BIT(LX_STATE_FETCHING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_FETCHING] = {"FETCHING", 0, lx_state_fetching, lx_event_before_pod,
-                           BIT(LX_STATE_PLANNING) | BIT(LX_STATE_CLEANING)},
+                           BIT(LX_STATE_PREPARING) | BIT(LX_STATE_PLANNING) |
+                               BIT(LX_STATE_CLEANING)},
+    [LX_STATE_PREPARING] = {"PREPARING", 0, lx_state_preparing, lx_event_before_pod,
+                            BIT(LX_STATE_PLANNING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_PLANNING] = {"PLANNING", 60000, lx_state_planning, lx_event_before_pod,
-                           BIT(LX_STATE_PARKED) | BIT(LX_STATE_CLEANING)},
+                           BIT(LX_STATE_PARKED) | BIT(LX_STATE_CREATING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_PARKED] = {"PARKED", 0, lx_state_parked, lx_event_before_pod,
                          BIT(LX_STATE_CREATING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_CREATING] = {"CREATING", 0, lx_state_creating, lx_event_creating,
@@ -35,7 +38,7 @@ static const struct lx_state states[LX_STATE_COUNT] = {
     [LX_STATE_RUNNING] = {"RUNNING", 0, lx_state_running, lx_event_with_pod,
                           BIT(LX_STATE_DRAINING_LOGS) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_DRAINING_LOGS] = {"DRAINING_LOGS", 0, lx_state_draining, lx_event_draining,
-                                BIT(LX_STATE_CLEANING)},
+                                BIT(LX_STATE_PLANNING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_CLEANING] = {"CLEANING", 0, lx_state_cleaning, lx_event_ending,
                            BIT(LX_STATE_FLUSHING)},
     [LX_STATE_FLUSHING] = {"FLUSHING", 0, lx_state_flushing, lx_event_flushing,
@@ -71,6 +74,7 @@ static void cancel_calls(struct lx_run *run)
     lx_queue_cancel(lx_take(run->queue_call));
     lx_policy_cancel(lx_take(run->policy_call));
     lx_kube_cancel(lx_take(run->kube_call));
+    lx_workspace_cancel(run->workspace);
     lx_timer_stop(run->wait);
 }
 
@@ -141,17 +145,13 @@ void lx_run_free(struct lx_run *run)
     lx_timer_free(run->state_timer);
     lx_timer_free(run->deadline);
     lx_timer_free(run->wait);
-    if (run->workload && lx_map_get(run->ex->by_job_name, run->workload->job_name) == run)
-        lx_map_remove(run->ex->by_job_name, run->workload->job_name);
-    lx_containers_free(run->containers);
+    lx_run_forget_step(run);
+    lx_workspace_free(run->workspace);
     lx_progress_free(run->progress);
     lx_entries_free(run->entries);
-    lx_workload_free(run->workload);
     lx_failure_done(&run->failure);
     lx_mask_free(run->mask);
     lx_objects_free(&run->objects);
-    json_decref(run->manifest);
-    free(run->job_uid);
     lx_job_free(run->job);
     free(run);
 }

@@ -23,11 +23,12 @@ void lx_event_ending(struct lx_run *run, enum lx_run_event event)
  * first. */
 static void explain(struct lx_run *run)
 {
+    lx_progress_stop(run->progress);
     struct lx_entry *entry = lx_entry_find(run->entries, "setup.workspace");
     if (run->failure.kind != LX_FAIL_NONE && (!run->containers || entry))
         lx_progress_failure(run->progress, run->failure.message);
     else if (entry)
-        lx_entry_finish(entry, -1);
+        lx_entry_finish(entry, run->failure.kind == LX_FAIL_NONE ? 0 : -1);
 }
 
 static void clean_next(struct lx_run *run);
@@ -64,8 +65,7 @@ static void clean_next(struct lx_run *run)
         return;
     }
     lx_entry_finish(run->teardown, run->teardown_code);
-    lx_entry_finish(lx_entry_open(run->entries, "teardown.fs", NULL), 0);
-    lx_run_go(run, LX_STATE_FLUSHING);
+    lx_run_end_workspace(run);
 }
 
 void lx_state_cleaning(struct lx_run *run)
@@ -75,8 +75,7 @@ void lx_state_cleaning(struct lx_run *run)
     if (run->containers)
         lx_containers_stop(run->containers);
     if (run->ex->opts.keep_jobs) {
-        lx_entry_finish(lx_entry_open(run->entries, "teardown.fs", NULL), 0);
-        lx_run_go(run, LX_STATE_FLUSHING);
+        lx_run_end_workspace(run);
         return;
     }
     run->teardown = lx_entry_open(run->entries, "teardown.kubernetes.job", NULL);

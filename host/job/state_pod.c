@@ -78,6 +78,14 @@ void lx_state_pending(struct lx_run *run)
     };
     run->containers = lx_containers_new(&opts);
     run->call_ms = lx_now_ms();
+    struct lx_progress_wait wait = {
+        .loop = run->ex->opts.loop,
+        .kube = run->ex->opts.kube,
+        .ns = run->ex->opts.ns,
+        .job_name = run->workload->job_name,
+        .events_denied = &run->ex->events_denied,
+    };
+    lx_progress_wait(run->progress, &wait);
     const struct lx_pod *pod = lx_watch_find(run->ex->watch, run->workload->job_name);
     if (pod)
         lx_run_pod(run, LX_POD_CHANGED, pod);
@@ -107,7 +115,7 @@ void lx_state_draining(struct lx_run *run)
     lx_containers_ended(run->containers);
     lx_timer_start(run->state_timer, DRAIN_TIMEOUT_MS, 0);
     if (lx_containers_idle(run->containers))
-        lx_run_go(run, LX_STATE_CLEANING);
+        lx_run_step_done(run);
 }
 
 void lx_event_draining(struct lx_run *run, enum lx_run_event event)
@@ -117,5 +125,5 @@ void lx_event_draining(struct lx_run *run, enum lx_run_event event)
                        "the log of job %s did not come to its end within %d s",
                        run->workload->job_name, DRAIN_TIMEOUT_MS / 1000);
     if (event != LX_EVENT_LOG_END || lx_containers_idle(run->containers))
-        lx_run_go(run, LX_STATE_CLEANING);
+        lx_run_step_done(run);
 }

@@ -1,5 +1,5 @@
 /*
- * From the queue to a plan: QUEUED, FETCHING, PLANNING, PARKED.
+ * From the queue to a plan: QUEUED, FETCHING, PLANNING, PARKED. (PREPARING: state_workspace.c)
  */
 #include "job/priv.h"
 
@@ -65,7 +65,7 @@ void lx_state_fetching(struct lx_run *run)
                                         0, on_file, run);
         return;
     }
-    lx_run_go(run, LX_STATE_PLANNING);
+    lx_run_go(run, run->ex->opts.shared_volume ? LX_STATE_PREPARING : LX_STATE_PLANNING);
 }
 
 struct lx_plan_spec lx_run_plan_spec(const struct lx_run *run,
@@ -119,7 +119,8 @@ static int accept_plan(struct lx_run *run, json_t *results, struct lx_err *err)
         result = lx_workload_attach(run->workload, run->manifest, err);
     free(containers);
     if (result == 0)
-        lx_objects_add(&run->objects, run->workload, lx_streq(run->ex->opts.volume_type, "pvc"));
+        lx_objects_add(&run->objects, run->workload,
+                       !run->workspace && lx_streq(run->ex->opts.volume_type, "pvc"));
     return result;
 }
 
@@ -143,7 +144,7 @@ static void on_plan(void *arg, bool defined, json_t *results, const struct lx_er
     else if (accept_plan(run, results, &err) < 0)
         lx_run_fail(run, LX_FAIL_POLICY, "policy job(): %s", err.text);
     else
-        lx_run_go(run, LX_STATE_PARKED);
+        lx_run_go(run, run->admitted ? LX_STATE_CREATING : LX_STATE_PARKED);
 }
 
 void lx_state_planning(struct lx_run *run)
@@ -155,7 +156,9 @@ void lx_state_planning(struct lx_run *run)
         lx_run_go(run, LX_STATE_CLEANING);
         return;
     }
-    if (lx_workload_new(&ex->opts, run->job, &run->workload, &err) < 0) {
+    int result = run->workspace ? lx_workload_new_step(run->job, run->step, &run->workload, &err)
+                                : lx_workload_new(&ex->opts, run->job, &run->workload, &err);
+    if (result < 0) {
         lx_run_fail(run, LX_FAIL_INPUT, "%s", err.text);
         return;
     }
@@ -184,6 +187,7 @@ static void on_admit(void *arg, bool defined, json_t *results, const struct lx_e
         lx_run_fail(run, LX_FAIL_POLICY, "the policy does not admit this job: %s",
                     reason ? reason : "no reason given");
     } else {
+        run->admitted = true;
         lx_run_go(run, LX_STATE_CREATING);
     }
 }

@@ -13,8 +13,16 @@ static json_t *task_container(const struct lx_workload_container *c)
     return value;
 }
 
-static json_t *task_workspace(const struct lx_executor_opts *opts,
-                              const struct lx_workload *workload)
+static json_t *shared_workspace(const struct lx_executor_opts *opts, const struct lx_job *job)
+{
+    lx_auto(str) char *directory = lx_workload_directory(job);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "mount_path", LX_WORKSPACE, "volume",
+                     "sg-executor-job-volume", "type", "claim", "claim", opts->claim_name,
+                     "sub_path", directory);
+}
+
+static json_t *own_workspace(const struct lx_executor_opts *opts,
+                             const struct lx_workload *workload)
 {
     json_t *value = json_pack("{s:s, s:s, s:s, s:s}", "mount_path", LX_WORKSPACE, "volume",
                               "job-data", "type", opts->volume_type, "size", opts->volume_size);
@@ -27,15 +35,17 @@ json_t *lx_task_new(const struct lx_executor_opts *opts, const struct lx_job *jo
                     const struct lx_workload *workload, int64_t attempt)
 {
     json_t *containers = json_array();
+    json_t *workspace =
+        opts->shared_volume ? shared_workspace(opts, job) : own_workspace(opts, workload);
     for (size_t i = 0; i < workload->n_containers; i++)
         json_array_append_new(containers, task_container(&workload->containers[i]));
-    return json_pack("{s:i, s:s, s:I, s:I, s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:I}", "api",
-                     1, "queue", job->queue, "id", (json_int_t)job->id, "attempt",
-                     (json_int_t)attempt, "layout", "single-pod", "repository", job->repository,
-                     "commit", job->commit, "names", "job", workload->job_name, "secret",
-                     workload->secret_name, "volume", workload->volume_name, "containers",
-                     containers, "workspace", task_workspace(opts, workload), "deadline_seconds",
-                     (json_int_t)opts->job_deadline_s);
+    return json_pack(
+        "{s:i, s:s, s:I, s:I, s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:I}", "api", 1, "queue",
+        job->queue, "id", (json_int_t)job->id, "attempt", (json_int_t)attempt, "layout",
+        opts->shared_volume ? "shared-volume" : "single-pod", "repository", job->repository,
+        "commit", job->commit, "names", "job", workload->job_name, "secret", workload->secret_name,
+        "volume", workload->volume_name, "containers", containers, "workspace", workspace,
+        "deadline_seconds", (json_int_t)opts->job_deadline_s);
 }
 
 json_t *lx_task_job(const struct lx_job *job)

@@ -20,6 +20,7 @@ struct lx_executor_opts {
     struct lx_kube *kube;
     struct lx_policy *policy;
     struct lx_metrics *metrics;
+    struct lx_http *http; /* for git in the shared-volume layout */
 
     const char *executor_name;
     const char *frontend_url, *password;
@@ -28,6 +29,11 @@ struct lx_executor_opts {
     const char *ns;          /* EXECUTOR_KUBERNETES_NAMESPACE */
     const char *step_image;  /* KUBERNETES_JOB_STEP_IMAGE */
     const char *git_ca_cert; /* KUBERNETES_GIT_CA_CERT, NULL when unset */
+    bool shared_volume;        /* the layout: one Job a step over a volume we share with it */
+    const char *claim_name;    /* EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME; then also: */
+    const char *workspace_dir; /* where that claim is mounted here: "/data" */
+    bool keep_workspaces;      /* EXECUTOR_KEEP_WORKSPACES */
+    char *const *environment;  /* ours, NAME=value; git gets a few of it */
     const char *volume_type; /* "emptyDir" or "pvc" */
     const char *volume_size;
     const char *storage_class; /* of claims made for a job; NULL: the cluster's default */

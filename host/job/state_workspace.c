@@ -1,0 +1,93 @@
+/*
+ * The shared-volume layout: PREPARING before the first Job, a Job a step, the workspace's end
+ * (contract 5.1, 8.1).
+ */
+#include "job/priv.h"
+
+#include "lunexec/text.h"
+
+static void on_prepared(void *arg, const struct lx_err *err)
+{
+    struct lx_run *run = arg;
+    if (err)
+        lx_run_fail(run, err->code == LX_E_INVALID ? LX_FAIL_INPUT : LX_FAIL_WORKSPACE, "%s",
+                    err->text);
+    else
+        lx_run_go(run, LX_STATE_PLANNING);
+}
+
+void lx_state_preparing(struct lx_run *run)
+{
+    run->workspace = lx_workspace_new(&run->ex->opts, run->job, run->entries);
+    lx_workspace_prepare(run->workspace, on_prepared, run);
+}
+
+/* Where to go on: the step that the skip file names, else the next one; no step of that key: none
+ * is left. -1 when the skip file cannot be read. */
+static int find_next(const struct lx_run *run, size_t *ret_step, struct lx_err *err)
+{
+    const struct lx_job *job = run->job;
+    lx_auto(str) char *next = NULL;
+    size_t step = run->step + 1;
+    if (lx_ends_with(job->steps[run->step].key, ".pre") &&
+        lx_workspace_skip(run->workspace, &next, err) < 0)
+        return -1;
+    while (next && step < job->n_steps && !lx_streq(job->steps[step].key, next))
+        step++;
+    *ret_step = step;
+    return 0;
+}
+
+void lx_run_forget_step(struct lx_run *run)
+{
+    if (run->workload && lx_map_get(run->ex->by_job_name, run->workload->job_name) == run)
+        lx_map_remove(run->ex->by_job_name, run->workload->job_name);
+    lx_containers_free(lx_take(run->containers));
+    lx_workload_free(lx_take(run->workload));
+    json_decref(lx_take(run->manifest));
+    free(lx_take(run->job_uid));
+}
+
+void lx_run_step_done(struct lx_run *run)
+{
+    struct lx_err err;
+    size_t next = run->job->n_steps;
+    if (run->failure.kind == LX_FAIL_NONE && run->workspace && find_next(run, &next, &err) < 0)
+        lx_failure_set(&run->failure, LX_FAIL_WORKSPACE, "%s", err.text);
+    if (run->failure.kind != LX_FAIL_NONE || next >= run->job->n_steps) {
+        lx_run_go(run, LX_STATE_CLEANING);
+        return;
+    }
+    lx_run_forget_step(run);
+    run->step = next;
+    lx_run_go(run, LX_STATE_PLANNING);
+}
+
+static void on_removed(void *arg, const struct lx_err *err)
+{
+    struct lx_run *run = arg;
+    if (err) {
+        lx_auto(str) char *text = lx_strf("Operation failed: %s\n", err->text);
+        lx_entry_raw(run->teardown, text);
+        lx_log(run->ex->opts.log, LX_LOG_WARN, "workspace not removed",
+               LX_STR("job", run->job->uid), LX_ERR(err));
+    }
+    lx_entry_finish(run->teardown, 0);
+    lx_run_go(run, LX_STATE_FLUSHING);
+}
+
+void lx_run_end_workspace(struct lx_run *run)
+{
+    bool keep = run->ex->opts.keep_workspaces;
+    run->teardown = lx_entry_open(run->entries, "teardown.fs", NULL);
+    if (run->workspace) {
+        const char *dir = lx_workspace_dir(run->workspace);
+        lx_auto(str) char *text = keep ? lx_strf("Preserving workspace (%s) as per config", dir)
+                                       : lx_strf("Removing %s\n", dir);
+        lx_entry_raw(run->teardown, text);
+    }
+    if (run->workspace && !keep)
+        lx_workspace_remove(run->workspace, on_removed, run);
+    else
+        on_removed(run, NULL);
+}
