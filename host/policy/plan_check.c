@@ -1,5 +1,7 @@
+#include "guardrails.h"
 #include "lunexec/mem.h"
 #include "lunexec/plan.h"
+#include "lunexec/text.h"
 #include "plan_rules.h"
 
 #include <stdio.h>
@@ -59,10 +61,29 @@ bool lx_plan_volume_allowed(const struct lx_plan_view *view, const json_t *volum
 
 static const struct lx_plan_rule *rule_at(size_t index)
 {
-    if (index < lx_plan_n_job_rules)
-        return &lx_plan_job_rules[index];
-    index -= lx_plan_n_job_rules;
-    return index < lx_plan_n_pod_rules ? &lx_plan_pod_rules[index] : NULL;
+    const struct {
+        const struct lx_plan_rule *rules;
+        size_t n;
+    } tables[] = {
+        {lx_plan_job_rules, lx_plan_n_job_rules},
+        {lx_plan_pod_rules, lx_plan_n_pod_rules},
+        {lx_plan_limit_rules, lx_plan_n_limit_rules},
+    };
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        if (index < tables[i].n)
+            return &tables[i].rules[index];
+        index -= tables[i].n;
+    }
+    return NULL;
+}
+
+const struct lx_plan_rule *lx_plan_find_rule(const char *name)
+{
+    const struct lx_plan_rule *rule;
+    for (size_t i = 0; (rule = rule_at(i)); i++)
+        if (lx_streq(rule->name, name))
+            return rule;
+    return NULL;
 }
 
 const char *lx_plan_rule_name(size_t index)
@@ -82,7 +103,7 @@ int lx_plan_check(const json_t *job, const struct lx_plan_spec *spec, struct lx_
     struct lx_plan_view view = {.spec = spec, .job = job};
     const struct lx_plan_rule *rule;
     for (size_t i = 0; (rule = rule_at(i)); i++)
-        if (rule->check(&view, err))
+        if (!lx_guardrails_allow(spec->guardrails, rule->name) && rule->check(&view, err))
             return lx_wrap(err, "%s", rule->name);
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * The rules of lx_plan_check: each a row {name, reason, check} of one of two tables, the Job's and
- * the pod's.
+ * The rules of lx_plan_check: each a row {name, reason, check} of one of three tables, the Job's,
+ * the pod's and the operator's.
  */
 #ifndef LX_POLICY_PLAN_RULES_H
 #define LX_POLICY_PLAN_RULES_H
@@ -21,12 +21,18 @@ struct lx_plan_rule {
     const char *reason;
     /* Refuses with lx_plan_refuse; the text begins with the JSON path. */
     int (*check)(struct lx_plan_view *view, struct lx_err *err);
+    bool optional; /* the operator may switch it off: the executor works without */
 };
 
 extern const struct lx_plan_rule lx_plan_job_rules[];
 extern const size_t lx_plan_n_job_rules;
 extern const struct lx_plan_rule lx_plan_pod_rules[];
 extern const size_t lx_plan_n_pod_rules;
+extern const struct lx_plan_rule lx_plan_limit_rules[];
+extern const size_t lx_plan_n_limit_rules;
+
+/* By name; NULL if there is none. */
+const struct lx_plan_rule *lx_plan_find_rule(const char *name);
 
 #define LX_PLAN_POD "spec.template.spec"
 

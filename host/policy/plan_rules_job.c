@@ -254,15 +254,16 @@ static int check_lifetime(struct lx_plan_view *view, struct lx_err *err)
 }
 
 const struct lx_plan_rule lx_plan_job_rules[] = {
-    {"manifest-shape", "what is not a Job cannot be checked", check_shape},
-    {"job-kind", "the executor watches and deletes Jobs only", check_kind},
-    {"job-name", "by its name a Job is found again and deleted", check_name},
-    {"job-namespace", "the executor works in one namespace", check_namespace},
-    {"owner-metadata", "labels and annotations of ours tell whose an object is", check_owner},
-    {"restart-policy", "a step that ran twice would be reported once", check_restart},
-    {"backoff-limit", "a second pod would run the job again unseen", check_backoff},
-    {"single-run", "one Job is one pod, run once", check_single},
-    {"deadline", "a job may not run longer than the settings say", check_deadline},
-    {"lifetime", "a pod that goes too early takes logs and exit codes along", check_lifetime},
+    {"manifest-shape", "what is not a Job cannot be checked", check_shape, false},
+    {"job-kind", "the executor watches and deletes Jobs only", check_kind, false},
+    {"job-name", "by its name a Job is found again and deleted", check_name, false},
+    {"job-namespace", "the executor works in one namespace", check_namespace, false},
+    {"owner-metadata", "labels and annotations of ours tell whose an object is", check_owner,
+     false},
+    {"restart-policy", "a step that ran twice would be reported once", check_restart, false},
+    {"backoff-limit", "a second pod would run the job again unseen", check_backoff, false},
+    {"single-run", "one Job is one pod, run once", check_single, false},
+    {"deadline", "a job may not run longer than the settings say", check_deadline, false},
+    {"lifetime", "a pod that goes too early takes logs and exit codes along", check_lifetime, true},
 };
 const size_t lx_plan_n_job_rules = sizeof lx_plan_job_rules / sizeof lx_plan_job_rules[0];

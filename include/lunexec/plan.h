@@ -12,23 +12,39 @@ struct lx_plan_container {
     const char *name;
     bool init;
     const json_t *command, *args; /* arrays; args may be NULL */
-    const json_t *env;            /* array of {name, value|valueFrom}; put before the policy's own */
+    const json_t *env; /* array of {name, value|valueFrom}; put before the policy's own */
 };
 
+/* What the operator, not the policy, says about manifests (LUNEXEC_GUARDRAILS): a JSON object,
+ *   {"allow": ["host-path"],                       rules that do not apply
+ *    "images": ["registry.example.com/a-*"],        what images must match; * is any text
+ *    "max": {"memory": "16Gi", "cpu": "8"}}        the most that a container may get of a resource
+ * each member optional. Images are compared in full: "alpine:3" is "docker.io/library/alpine:3",
+ * in a pattern too. A container must have a limit for each resource in `max`. */
+struct lx_guardrails;
+
+/* NULL or "" gives guardrails that add nothing. LX_E_INVALID names what is wrong: an unknown
+ * member, a rule that there is not or that must not be switched off, a quantity. */
+int lx_guardrails_parse(const char *text, struct lx_guardrails **ret_guardrails,
+                        struct lx_err *err);
+void lx_guardrails_free(struct lx_guardrails *guardrails);
+
 struct lx_plan_spec {
-    const char *name, *ns;        /* of the Job */
+    const char *name, *ns; /* of the Job */
     const char *queue;
     int64_t job_id;
-    const char *executor;         /* executor name */
+    const char *executor; /* executor name */
     const char *policy_hash;
-    int64_t deadline_s;           /* the pod's activeDeadlineSeconds may not be larger; 0: no check */
+    int64_t deadline_s; /* the pod's activeDeadlineSeconds may not be larger; 0: no check */
     const struct lx_plan_container *containers;
     size_t n_containers;
     /* What the operator's settings allow beyond the rules. Each may be left 0. */
     bool host_network_allowed;
     bool service_account_token_allowed;
     const json_t *allowed_volumes; /* array: volumes that pass as they are (additional volumes) */
-    const json_t *allowed_security_context; /* object: a container's field equal to one here passes */
+    const json_t
+        *allowed_security_context; /* object: a container's field equal to one here passes */
+    const struct lx_guardrails *guardrails; /* NULL: nothing beyond the rules */
 };
 
 /* Labels on every Job, pod and Secret of ours; the first is what the watch selects. */

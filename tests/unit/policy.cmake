@@ -23,3 +23,4 @@ lx_unit_test(test_policy_hostile unit/test_policy_hostile.c LIBS lx_policy lx_po
 lx_unit_test(test_policy_golden unit/test_policy_golden.c LIBS lx_policy lx_policy_child)
 target_compile_definitions(test_policy_golden PRIVATE LX_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 lx_unit_test(test_policy_heap unit/test_policy_heap.c LIBS lx_policy_child)
+lx_unit_test(test_policy_quantity unit/test_policy_quantity.c LIBS lx_policy)
