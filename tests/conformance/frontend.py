@@ -9,11 +9,11 @@ PASSWORD = "hunter2hunter2hunter2"
 
 
 class Frontend(Peer):
-    def __init__(self):
+    def __init__(self, tls=None):
         self.payloads, self.files, self.rules = [], {}, []
         self.cancel, self.unknown = set(), set()  # ids as the heartbeat's answer names them
         self.entries = {}  # (queue, job id): number of entries
-        super().__init__()
+        super().__init__(tls)
 
     def offer(self, *payloads):
         self.payloads.extend(payloads)

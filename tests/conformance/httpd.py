@@ -1,6 +1,7 @@
 """What both stand-ins share: a threaded HTTP server that keeps every call it gets."""
 import json
 import socketserver
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,7 +48,7 @@ class Peer:
     """A server on a port of its own. A subclass answers in `answer(call)`: (status, body), where the
     body is bytes, text, or something that becomes JSON, or a function that writes a stream."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.lock = threading.Condition()
         self.calls = []
         peer = self
@@ -95,7 +96,12 @@ class Peer:
                 pass
 
         self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if tls:  # a folder with cert.pem and key.pem
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(f"{tls}/cert.pem", f"{tls}/key.pem")
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=[0.05], daemon=True).start()
 
     def answer(self, call):

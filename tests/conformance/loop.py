@@ -1,5 +1,7 @@
 """Contract section 4: the main loop; issue of queues and ids."""
 import signal
+import subprocess
+import tempfile
 import time
 
 from frontend import Frontend, payload, step
@@ -332,3 +334,44 @@ def one_of_names(w):
 row("3.2", "EXECUTOR_QUEUE_NAMES with one name: the multi-queue calls", "one_of_names",
     lambda w: equal((w.frontend.of("dequeue")[0].path, w.frontend.of("dequeue")[0].json["queues"]),
                     ("/.executors/queue/dequeue", ["batches"])))
+
+# --- TLS
+
+
+def with_certificate(w, trusted):
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=test",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{folder}/key.pem",
+                        "-out", f"{folder}/cert.pem"], check=True, capture_output=True)
+        w.frontend = Frontend(tls=folder)
+        w.start(SSL_CERT_FILE=f"{folder}/cert.pem" if trusted else None)
+        if trusted:
+            w.called("dequeue")
+        else:
+            w.until(lambda: "waiting for the frontend" in w.executor.log, "a log line", 6)
+        w.stopped()
+
+
+@scenario
+def own_authority(w):
+    with_certificate(w, True)
+
+
+@scenario
+def unknown_authority(w):
+    with_certificate(w, False)
+
+
+@scenario
+def no_authority(w):
+    w.start(SSL_CERT_FILE="/no/such/bundle.pem").ended()
+
+
+row("1.1", "SSL_CERT_FILE is trusted, as the original's runtime does", "own_authority",
+    lambda w: len(w.frontend.of("dequeue")) >= 1)
+row("1.1", "an unknown authority is not trusted", "unknown_authority",
+    lambda w: equal(w.frontend.calls, []) or has(w.log.lower(), "certificate"))
+row("3.1", "SSL_CERT_FILE that is not there: one line, status 1", "no_authority",
+    lambda w: equal((w.status, w.log.count("\n")), (1, 1)) or
+    has(w.log, 'invalid SSL_CERT_FILE "/no/such/bundle.pem"'))

@@ -139,3 +139,12 @@ row("12c", "/healthz and /ready while running: 200", "measured",
     lambda w: equal([w.health[0], w.ready[0], w.other[0]], [200, 200, 404]))
 row("12c", "/healthz is 200 and /ready 503 while the frontend does not answer", "waiting",
     lambda w: equal([w.health[0], w.ready[0]], [200, 503]))
+
+
+@scenario
+def two_queues_measured(w):
+    w.start(EXECUTOR_QUEUE_NAMES="codeintel,batches").called("heartbeat", 2).stopped()
+
+
+row("10", "queue label of several queues: names, sorted, joined by _", "two_queues_measured",
+    lambda w: equal(value(w, 'src_executor_processor_handlers{queue="batches_codeintel"}'), 0.0))

@@ -156,6 +156,109 @@ static void bad_values_get_one_line(void **state)
     }
 }
 
+static void older_names_are_read_when_the_newer_is_unset(void **state)
+{
+    (void)state;
+    static const char *const older[] = {BASE,
+                                        "EXECUTOR_JOB_NUM_CPUS=",
+                                        "EXECUTOR_FIRECRACKER_NUM_CPUS=7",
+                                        "EXECUTOR_FIRECRACKER_MEMORY=3G",
+                                        "TMPDIR=/var/tmp",
+                                        NULL};
+    static const char *const both[] = {BASE, "EXECUTOR_JOB_NUM_CPUS=2",
+                                       "EXECUTOR_FIRECRACKER_NUM_CPUS=many", NULL};
+    struct lx_settings s;
+    lx_auto(str) char *first = read_env(older, &s);
+    assert_string_equal(first, "");
+    assert_int_equal(s.job_num_cpus, 7);
+    assert_string_equal(s.job_memory, "3G");
+    assert_string_equal(s.spool_dir, "/var/tmp");
+    lx_settings_done(&s);
+    lx_auto(str) char *second = read_env(both, &s);
+    assert_string_equal(second, "");
+    assert_int_equal(s.job_num_cpus, 2);
+    lx_settings_done(&s);
+}
+
+static void variables_of_the_program_go_first(void **state)
+{
+    (void)state;
+    static const char *const env[] = {BASE,
+                                      "EXECUTOR_MAXIMUM_NUM_JOBS=2",
+                                      "EXECUTOR_MAXIMUM_NUM_JOBS_lunexec=3",
+                                      "EXECUTOR_KUBERNETES_NAMESPACE=jobs",
+                                      "EXECUTOR_KUBERNETES_NAMESPACE_lunexec=",
+                                      "EXECUTOR_KUBERNETES_NAMESPACE_other=x",
+                                      NULL};
+    struct lx_settings s;
+    lx_auto(str) char *problems = read_env(env, &s);
+    assert_string_equal(problems, "");
+    assert_int_equal(s.max_jobs, 3);
+    assert_string_equal(s.ns, "jobs");
+    lx_settings_done(&s);
+}
+
+static void queues_are_sorted_each_once(void **state)
+{
+    (void)state;
+    static const char *const env[] = {"EXECUTOR_FRONTEND_URL=http://frontend:30080",
+                                      "EXECUTOR_FRONTEND_PASSWORD=hunter2hunter2",
+                                      "EXECUTOR_QUEUE_NAMES=codeintel,batches,codeintel", NULL};
+    struct lx_settings s;
+    lx_auto(str) char *problems = read_env(env, &s);
+    assert_string_equal(problems, "");
+    assert_int_equal(lx_strv_len(s.queue_names), 2);
+    assert_string_equal(s.queue_names[0], "batches");
+    assert_string_equal(s.queue_names[1], "codeintel");
+    lx_settings_done(&s);
+}
+
+static void the_layout_follows_from_two_settings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *single_pod, *claim;
+        bool shared;
+    } rows[] = {
+        {"", "", false},     {"", "pvc", true},      {"true", "", false},
+        {"1", "pvc", false}, {"false", "pvc", true}, {"false", "", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        lx_auto(str) char *single = lx_strf("KUBERNETES_SINGLE_JOB_POD=%s", rows[i].single_pod);
+        lx_auto(str) char *claim =
+            lx_strf("EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME=%s", rows[i].claim);
+        const char *const env[] = {BASE, single, claim, NULL};
+        struct lx_settings s;
+        lx_auto(str) char *problems = read_env(env, &s);
+        assert_string_equal(problems, "");
+        assert_int_equal(s.shared_volume, rows[i].shared);
+        assert_string_equal(s.claim_name, *rows[i].claim ? rows[i].claim : "sg-executor-pvc");
+        lx_settings_done(&s);
+    }
+}
+
+static void near_misses_are_told_and_service_links_are_not(void **state)
+{
+    (void)state;
+    char *env[] = {(char[]){"KUBERNETES_KEEP_JOB=true"},
+                   (char[]){"EXECUTOR_KUBERNETES_JOB_DEADLINE=1"},
+                   (char[]){"EXECUTOR_QUEUE_NAME_lunexec=batches"},
+                   (char[]){"EXECUTOR_PORT=tcp://10.0.0.1:6060"},
+                   (char[]){"EXECUTOR_BATCHES_SERVICE_PORT_HTTP_DEBUG=6060"},
+                   (char[]){"EXECUTOR_BATCHES_PORT_6060_TCP_PROTO=tcp"},
+                   (char[]){"LUNEXEC=/usr/bin/lunexec"},
+                   (char[]){"EXECUTOR_KUBERNETES_SOMETHING_ELSE=1"},
+                   NULL};
+    struct lx_buf warnings = LX_BUF_INIT(PROBLEMS_MAX);
+    lx_settings_warnings(&(struct lx_env){env, "lunexec"}, &warnings);
+    assert_string_equal(lx_buf_str(&warnings),
+                        "KUBERNETES_KEEP_JOB is not a setting and is ignored: did you mean "
+                        "KUBERNETES_KEEP_JOBS?\n"
+                        "EXECUTOR_KUBERNETES_JOB_DEADLINE is not a setting and is ignored: did you "
+                        "mean KUBERNETES_JOB_DEADLINE?\n");
+    lx_buf_done(&warnings);
+}
+
 static void all_problems_are_told_together(void **state)
 {
     (void)state;
@@ -196,6 +299,11 @@ int main(void)
         cmocka_unit_test(step_image_has_two_names),
         cmocka_unit_test(values_reach_the_policy_exactly),
         cmocka_unit_test(bad_values_get_one_line),
+        cmocka_unit_test(older_names_are_read_when_the_newer_is_unset),
+        cmocka_unit_test(variables_of_the_program_go_first),
+        cmocka_unit_test(queues_are_sorted_each_once),
+        cmocka_unit_test(the_layout_follows_from_two_settings),
+        cmocka_unit_test(near_misses_are_told_and_service_links_are_not),
         cmocka_unit_test(all_problems_are_told_together),
         cmocka_unit_test(the_password_is_never_shown),
     };
