@@ -31,21 +31,20 @@ struct lx_policy;
 struct lx_policy_call;
 
 struct lx_policy_opts {
-    const char *exe;           /* the child's program; NULL: lunexec-policy beside our own binary */
-    unsigned call_timeout_ms;  /* [1000], by the clock on the wall: then the child is killed */
-    unsigned call_cpu_ms;      /* of processor time: then a script is stopped with an error that
-                                  says where it was [half of call_timeout_ms] */
-    unsigned load_timeout_ms;  /* [2000] */
-    size_t memory_max;         /* of the Lua state [32 MiB] */
+    const char *exe;          /* the child's program; NULL: lunexec-policy beside our own binary */
+    unsigned call_timeout_ms; /* [1000], by the clock on the wall: then the child is killed */
+    unsigned call_cpu_ms;     /* of processor time: then a script is stopped with an error that
+                                 says where it was [half of call_timeout_ms] */
+    unsigned load_timeout_ms; /* [2000] */
+    size_t memory_max;        /* of the Lua state [32 MiB] */
 };
 
 /* Starts a child with the bundle (which it takes over, also on failure). `ready` is called once,
  * deferred: err NULL, or why the bundle cannot be used (LX_E_REFUSED with file and line: the
  * bundle is at fault; LX_E_TIMEOUT; others: the child does not start). Calls made before are kept
  * until then; after a failure every call fails with the same error. */
-int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle,
-                  const struct lx_policy_opts *opts, struct lx_log *log,
-                  void (*ready)(void *arg, const struct lx_err *err), void *arg,
+int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle, const struct lx_policy_opts *opts,
+                  struct lx_log *log, void (*ready)(void *arg, const struct lx_err *err), void *arg,
                   struct lx_policy **ret_policy, struct lx_err *err);
 /* Kills the child; calls still open are cancelled without a callback. */
 void lx_policy_free(struct lx_policy *policy);
@@ -66,11 +65,10 @@ const char *lx_policy_error_text(const struct lx_policy *policy);
  *   child dies is tried once more on a fresh one;
  *   LX_E_LIMIT: the arguments are too large, or more than 1,024 calls wait.
  * `defined` is false when the policy has no such function (results is then empty). */
-struct lx_policy_call *lx_policy_call(struct lx_policy *policy, const char *function,
-                                      const json_t *args,
-                                      void (*cb)(void *arg, bool defined, json_t *results,
-                                                 const struct lx_err *err),
-                                      void *arg);
+struct lx_policy_call *
+lx_policy_call(struct lx_policy *policy, const char *function, const json_t *args,
+               void (*cb)(void *arg, bool defined, json_t *results, const struct lx_err *err),
+               void *arg);
 void lx_policy_cancel(struct lx_policy_call *call);
 
 /* The child's side, in the library lx_policy_child: serves calls on the socket until it closes.
