@@ -23,6 +23,7 @@ struct app {
     struct lx_kube_config kube_config;
     char *executor_name, *queue_label, *git_version;
     json_t *policy_settings;
+    struct lx_guardrails *guardrails;
     char *const *environment; /* ours, for git */
     struct lx_loop *loop;
     struct lx_log *log;
@@ -99,6 +100,7 @@ static struct lx_executor_opts executor_opts(struct app *app)
         .job_deadline_s = s->job_deadline_s,
         .keep_jobs = s->keep_jobs,
         .policy_settings = app->policy_settings,
+        .guardrails = app->guardrails,
         .spool_dir = s->spool_dir,
         .poll_interval_ms = s->poll_interval_ms,
         .max_jobs = s->max_jobs,
@@ -258,7 +260,8 @@ static int open_all(struct app *app, struct lx_err *err)
     app->policy_settings = lx_settings_for_policy(&app->settings);
     app->metrics = lx_metrics_new();
     add_metrics(app->metrics);
-    if (name_executor(app, err) < 0)
+    if (name_executor(app, err) < 0 ||
+        lx_guardrails_parse(app->settings.guardrails, &app->guardrails, err) < 0)
         return -1;
     for (size_t i = 0; i < 3; i++) {
         if (lx_signal_new(app->loop, signals[i], on_signal, app, &app->signals[i], err) < 0)
@@ -288,6 +291,7 @@ static void close_all(struct app *app)
         lx_signal_free(app->signals[i]);
     lx_metrics_free(app->metrics);
     json_decref(app->policy_settings);
+    lx_guardrails_free(app->guardrails);
     free(app->executor_name);
     free(app->queue_label);
     free(app->git_version);

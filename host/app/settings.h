@@ -54,7 +54,8 @@ struct lx_settings {
     json_t *security_context;
 
     /* Lunexec's own */
-    char *policy_dir, *library_dir, *firewall_profile, *spool_dir, *workspace_dir, *listen, *reported_version;
+    char *policy_dir, *library_dir, *firewall_profile, *guardrails, *spool_dir, *workspace_dir,
+        *listen, *reported_version;
     int64_t job_ttl_ms; /* 0: unset */
     int64_t log_update_interval_ms, log_limit_step, log_limit_job, spool_limit;
     char *mask_patterns;

@@ -1,6 +1,7 @@
 #include "app/settings_check.h"
 
 #include "lunexec/parse.h"
+#include "lunexec/plan.h"
 #include "lunexec/text.h"
 #include "lunexec/url.h"
 
@@ -61,6 +62,19 @@ static int check_queues(const struct lx_settings *s, const struct lx_env *env,
     return 0;
 }
 
+static int check_guardrails(const struct lx_settings *s, struct lx_buf *problems)
+{
+    struct lx_guardrails *guardrails = NULL;
+    struct lx_err err;
+    if (lx_guardrails_parse(s->guardrails, &guardrails, &err) < 0) {
+        lx_buf_addf(problems, NULL, "invalid LUNEXEC_GUARDRAILS \"%s\": %s\n", s->guardrails,
+                    err.text);
+        return -1;
+    }
+    lx_guardrails_free(guardrails);
+    return 0;
+}
+
 int lx_settings_check(struct lx_settings *s, const struct lx_env *env, struct lx_buf *problems)
 {
     int result = check_frontend(s, problems);
@@ -72,6 +86,7 @@ int lx_settings_check(struct lx_settings *s, const struct lx_env *env, struct lx
         result = problem(problems, "EXECUTOR_FRONTEND_PASSWORD is not set: the value of "
                                    "executors.accessToken of the site configuration is required");
     result |= check_queues(s, env, problems);
+    result |= check_guardrails(s, problems);
     if (s->use_firecracker)
         result = problem(problems, "invalid EXECUTOR_USE_FIRECRACKER \"true\": jobs run as "
                                    "Kubernetes Jobs, without Firecracker");

@@ -21,12 +21,20 @@ static const struct lx_setting table[] = {
      .policy_key = "firewall_profile",
      .choices = "compatible|hardened",
      .help = "Security defaults of pods."},
+    {.name = "LUNEXEC_GUARDRAILS",
+     .type = LX_SET_STRING,
+     .at = FIELD(guardrails),
+     .help =
+         "JSON object: what a policy's manifests may and may not have, whatever the scripts say: "
+         "{\"allow\": [rules that do not apply], \"images\": [patterns], \"max\": {resource: "
+         "quantity}}."},
     {.name = "LUNEXEC_WORKSPACE_DIR",
      .type = LX_SET_STRING,
      .at = FIELD(workspace_dir),
      .fallback = "/data",
-     .help = "Where EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME's claim is mounted in the executor; "
-             "the shared-volume layout puts its workspaces there."},
+     .help =
+         "Where EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME's claim is mounted in the executor; "
+         "the shared-volume layout puts its workspaces there."},
     {.name = "LUNEXEC_SPOOL_DIR",
      .also = "TMPDIR",
      .type = LX_SET_STRING,
@@ -37,8 +45,9 @@ static const struct lx_setting table[] = {
      .type = LX_SET_BYTES,
      .at = FIELD(spool_limit),
      .fallback = "4Gi",
-     .help = "Most disk that the output of all jobs may take there; a log that needs more ends with "
-             "a line that says so, and its job is errored; 0: no limit."},
+     .help =
+         "Most disk that the output of all jobs may take there; a log that needs more ends with "
+         "a line that says so, and its job is errored; 0: no limit."},
     {.name = "LUNEXEC_LOG_UPDATE_INTERVAL",
      .type = LX_SET_DURATION,
      .at = FIELD(log_update_interval_ms),

@@ -100,6 +100,7 @@ struct lx_plan_spec lx_run_plan_spec(const struct lx_run *run,
         .allowed_volumes = lx_json_arr(opts->policy_settings, "additional_volumes"),
         .allowed_security_context =
             lx_json_obj(opts->policy_settings, "container_security_context"),
+        .guardrails = opts->guardrails,
     };
 }
 

@@ -9,6 +9,7 @@
 #include "lunexec/log.h"
 #include "lunexec/loop.h"
 #include "lunexec/metrics.h"
+#include "lunexec/plan.h"
 #include "lunexec/policy.h"
 #include "lunexec/queue.h"
 
@@ -24,22 +25,23 @@ struct lx_executor_opts {
 
     const char *executor_name;
     const char *frontend_url, *password;
-    const char *queue_name;  /* NULL in multi-queue mode */
-    const char *queue_label; /* label value of the metrics: names joined by "_" */
-    const char *ns;          /* EXECUTOR_KUBERNETES_NAMESPACE */
-    const char *step_image;  /* KUBERNETES_JOB_STEP_IMAGE */
-    const char *git_ca_cert; /* KUBERNETES_GIT_CA_CERT, NULL when unset */
+    const char *queue_name;    /* NULL in multi-queue mode */
+    const char *queue_label;   /* label value of the metrics: names joined by "_" */
+    const char *ns;            /* EXECUTOR_KUBERNETES_NAMESPACE */
+    const char *step_image;    /* KUBERNETES_JOB_STEP_IMAGE */
+    const char *git_ca_cert;   /* KUBERNETES_GIT_CA_CERT, NULL when unset */
     bool shared_volume;        /* the layout: one Job a step over a volume we share with it */
     const char *claim_name;    /* EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME; then also: */
     const char *workspace_dir; /* where that claim is mounted here: "/data" */
     bool keep_workspaces;      /* EXECUTOR_KEEP_WORKSPACES */
     char *const *environment;  /* ours, NAME=value; git gets a few of it */
-    const char *volume_type; /* "emptyDir" or "pvc" */
+    const char *volume_type;   /* "emptyDir" or "pvc" */
     const char *volume_size;
-    const char *storage_class; /* of claims made for a job; NULL: the cluster's default */
+    const char *storage_class;     /* of claims made for a job; NULL: the cluster's default */
     int64_t job_deadline_s;        /* KUBERNETES_JOB_DEADLINE */
     bool keep_jobs;                /* KUBERNETES_KEEP_JOBS */
     const json_t *policy_settings; /* what the policy gets as `settings` */
+    const struct lx_guardrails *guardrails; /* LUNEXEC_GUARDRAILS */
     const char *spool_dir;
 
     int64_t poll_interval_ms;
@@ -48,9 +50,9 @@ struct lx_executor_opts {
     int64_t num_total_jobs; /* 0: no limit */
     int64_t max_active_ms;  /* 0: no limit */
     int64_t log_update_interval_ms;
-    int64_t log_limit_step; /* bytes; 0: no limit */
-    int64_t log_limit_job;  /* bytes; 0: no limit */
-    int64_t spool_limit;    /* bytes of all log files together; 0: no limit */
+    int64_t log_limit_step;    /* bytes; 0: no limit */
+    int64_t log_limit_job;     /* bytes; 0: no limit */
+    int64_t spool_limit;       /* bytes of all log files together; 0: no limit */
     const char *mask_patterns; /* lunexec/tokens.h; NULL: none */
 
     /* Nothing runs any more and nothing will be dequeued: after a drain, a stop, or a limit above.
