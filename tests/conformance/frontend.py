@@ -1,7 +1,9 @@
 """The executor API of a Sourcegraph instance, as scripted: it hands out the payloads it was given,
 accepts everything, and keeps what arrived. `rule` changes the answers of some calls."""
 import json
+import os
 import re
+import subprocess
 
 from httpd import Drop, Peer
 
@@ -13,6 +15,7 @@ class Frontend(Peer):
         self.payloads, self.files, self.rules = [], {}, []
         self.cancel, self.unknown = set(), set()  # ids as the heartbeat's answer names them
         self.entries = {}  # (queue, job id): number of entries
+        self.git_root = None  # a folder of repositories, as <root>/<repositoryName>
         super().__init__(tls)
 
     def offer(self, *payloads):
@@ -24,6 +27,8 @@ class Frontend(Peer):
         self.rules.append((name, list(answers)))
 
     def answer(self, call):
+        if "/.executors/git/" in call.path and self.git_root:
+            return self.git(call)
         with self.lock:
             for name, answers in self.rules:
                 if call.name == name and answers:
@@ -40,6 +45,23 @@ class Frontend(Peer):
                 key = call.path.split("/.executors/files/")[1]
                 return (200, self.files[key]) if key in self.files else (404, "does not exist")
             return self.queue_call(call)
+
+    def git(self, call):
+        """git's own program for smart HTTP."""
+        path = call.path.split("/.executors/git", 1)[1]
+        environment = {
+            "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": self.git_root,
+            "GIT_HTTP_EXPORT_ALL": "1", "REQUEST_METHOD": call.method, "PATH_INFO": path,
+            "QUERY_STRING": call.query, "CONTENT_TYPE": call.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(call.body)), "REMOTE_ADDR": "127.0.0.1",
+            "HTTP_CONTENT_ENCODING": call.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": call.headers.get("Git-Protocol", "")}
+        done = subprocess.run(["git", "http-backend"], input=call.body, env=environment,
+                              capture_output=True, check=False)
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
+        return (int(fields.get("Status", "200").split()[0]), body,
+                {"Content-Type": fields.get("Content-Type", "text/plain")})
 
     def queue_call(self, call):
         if call.name == "dequeue":

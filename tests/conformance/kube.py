@@ -21,11 +21,12 @@ def status(code, reason, message):
 class Script:
     """How a pod runs: what each container prints and how it ends."""
 
-    def __init__(self, logs=None, exits=None, hold=False, waiting=None, pod=None):
+    def __init__(self, logs=None, exits=None, hold=False, waiting=None, pod=None, act=None):
         self.logs, self.exits = logs or {}, exits or {}  # by container name
         self.hold = hold        # the first container runs until release() or the Job's deletion
         self.waiting = waiting  # (reason, message) of a first container that cannot start
         self.pod = pod or {}    # more of the pod's status
+        self.act = act          # act(container name): what the container does
 
 
 class Kube(Peer):
@@ -179,6 +180,8 @@ class Kube(Peer):
                 return
             if name == names[0] and not self.held(meta["name"]):
                 return
+            if self.script.act:
+                self.script.act(name)
             code = self.script.exits.get(name, 0)
             states[name] = {"terminated": {"exitCode": code, "containerID": "containerd://1",
                                            "reason": "Completed" if code == 0 else "Error"}}
