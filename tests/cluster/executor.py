@@ -43,6 +43,18 @@ class Namespace:
         return [f"{kind} {item['metadata']['name']}" for kind in ("Job", "Pod", "Secret")
                 for item in api.call("GET", self.collection(kind))["items"]]
 
+    def allow(self, resource, *verbs):
+        """Grants more than the shipped role does."""
+        meta = {"name": "more", "namespace": self.name}
+        group = "rbac.authorization.k8s.io"
+        api.call("POST", self.collection("Role"), {
+            "apiVersion": f"{group}/v1", "kind": "Role", "metadata": meta,
+            "rules": [{"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}]})
+        api.call("POST", self.collection("RoleBinding"), {
+            "apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": meta,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "more"},
+            "subjects": [{"kind": "ServiceAccount", "name": "lunexec"}]})
+
     def remove(self):
         """Kubernetes goes on with it on its own."""
         api.call("DELETE", f"{api.COLLECTIONS['Namespace']}/{self.name}")

@@ -70,6 +70,7 @@ class Entry:
 class Job:
     def __init__(self, payload):
         self.payload, self.id = payload, payload["id"]
+        self.needs_results = True  # as jobs of batch changes do
         self.files = {}  # "<spec>/<file>": bytes
         self.cancelled = False
         self.reset()
@@ -101,6 +102,7 @@ class Job:
 class Frontend:
     def __init__(self, host, password, git_root):
         self.password, self.git_root = password, git_root
+        self.queue = "batches"
         self.lock = threading.Condition()
         self.jobs, self.executors = {}, {}  # executors: name -> times of its heartbeats
         self.problems, self.calls = [], []
@@ -233,7 +235,7 @@ class Frontend:
         job.state = {"markComplete": "completed", "markErrored": "errored", "markFailed": "failed"}[kind]
         job.message, job.token = fields.get("errorMessage"), None
         job.marked_at = time.monotonic()
-        if kind == "markComplete" and not job.step_results():
+        if kind == "markComplete" and job.needs_results and not job.step_results():
             job.state, job.message = "failed", "found no step results"
         return 204, None
 
@@ -261,7 +263,7 @@ class Frontend:
     def route(self, path, headers, body):
         if headers.get("Content-Type") != "application/json":
             self.problem(f"{path}: Content-Type {headers.get('Content-Type')!r}")
-        action = path.removeprefix("/.executors/queue/batches/")
+        action = path.removeprefix(f"/.executors/queue/{self.queue}/")
         fields = parse(body)
         if action in ("dequeue", "heartbeat"):
             if headers.get("Authorization") != "token-executor " + self.password:

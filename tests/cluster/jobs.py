@@ -25,10 +25,16 @@ def make_repository(root):
     git("init", "--quiet", "--initial-branch=main")
     with open(os.path.join(work, "README.md"), "w", encoding="utf-8") as readme:
         readme.write("# Widgets\n")
+    for name in ("web", "api"):
+        os.mkdir(os.path.join(work, name))
+        with open(os.path.join(work, name, "file"), "w", encoding="utf-8") as file:
+            file.write(name + "\n")
     git("add", "--all")
     git("commit", "--quiet", "--message=first")
+    git("tag", "v1")
     git("clone", "--quiet", "--bare", work, bare)
-    subprocess.run(["git", "-C", bare, "config", "uploadpack.allowAnySHA1InWant", "true"], check=True)
+    for what in ("allowAnySHA1InWant", "allowFilter"):
+        subprocess.run(["git", "-C", bare, "config", f"uploadpack.{what}", "true"], check=True)
     return git("rev-parse", "HEAD")
 
 

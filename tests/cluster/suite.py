@@ -14,6 +14,7 @@ import traceback
 
 import api
 import jobs
+import layouttests
 import logtests
 from checks import equal, holds, status_number
 from executor import PASSWORD, Executor, Namespace
@@ -338,7 +339,7 @@ def run_one(function):
 
 
 def main(words):
-    chosen = [t for t in TESTS + logtests.TESTS
+    chosen = [t for t in logtests.TESTS + layouttests.TESTS + TESTS
               if not words or any(word in t.__name__ for word in words)]
     alone = [t for t in chosen if getattr(t, "alone", False)]
     with tempfile.TemporaryDirectory(prefix="lunexec-git-") as git_root:
