@@ -10,16 +10,32 @@
 #define PROBLEMS_MAX ((size_t)256 * 1024)
 static const char service_account[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/* An explicit path must work; otherwise $HOME/.kube/config if it exists, else the pod's own
+/* A path that was given must work; only in a pod a file that is not there is made up for by the
+ * pod's own account, as the original does. */
+static int explicit_cluster(const struct lx_settings *s, struct lx_kube_config *ret,
+                            struct lx_err *err)
+{
+    struct lx_err reason = {0};
+    if (lx_kube_config_file(s->kube_config_path, ret, &reason) == 0)
+        return 0;
+    if (reason.code == LX_E_NOT_FOUND && s->service_host && s->service_port &&
+        lx_kube_config_pod(s->service_host, s->service_port, service_account, ret, NULL) == 0) {
+        fprintf(stderr,
+                "lunexec: warning: EXECUTOR_KUBERNETES_CONFIG_PATH \"%s\" is not there, the pod's "
+                "service account is used\n",
+                s->kube_config_path);
+        return 0;
+    }
+    *err = reason;
+    return lx_wrap(err, "invalid EXECUTOR_KUBERNETES_CONFIG_PATH \"%s\"", s->kube_config_path);
+}
+
+/* The path that was given; otherwise $HOME/.kube/config if it exists, else the pod's own
  * account (contract 3.3). */
 static int find_cluster(const struct lx_settings *s, struct lx_kube_config *ret, struct lx_err *err)
 {
-    if (s->kube_config_path) {
-        if (lx_kube_config_file(s->kube_config_path, ret, err) < 0)
-            return lx_wrap(err, "invalid EXECUTOR_KUBERNETES_CONFIG_PATH \"%s\"",
-                           s->kube_config_path);
-        return 0;
-    }
+    if (s->kube_config_path)
+        return explicit_cluster(s, ret, err);
     lx_auto(str) char *path = s->home ? lx_path_join(s->home, ".kube/config") : NULL;
     if (path && access(path, F_OK) == 0) {
         if (lx_kube_config_file(path, ret, err) == 0)

@@ -84,7 +84,8 @@ static const char markdown_head[] =
     "`<NAME>_<program>`, for example `EXECUTOR_QUEUE_NAME_executor` when the program is started "
     "under the name `executor`, goes before `<NAME>`. Durations are written as `30s`, `5m`, "
     "`1h30m`; quantities as Kubernetes writes them, `500m`, `12Gi`; true also as `1` or `t`, false "
-    "as `0` or `f`. `lunexec validate` checks all of them and tells every problem at once.\n";
+    "as `0` or `f`. Of the usual variables, `http_proxy`, `https_proxy` and `no_proxy` are obeyed "
+    "as curl does. `lunexec validate` checks all of them and tells every problem at once.\n";
 
 int lx_settings_help(struct lx_buf *out, bool markdown, struct lx_err *err)
 {

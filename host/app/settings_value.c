@@ -12,11 +12,21 @@ struct input {
     const char *name, *text;
 };
 
+char *lx_setting_shown(const struct lx_setting *setting, const char *text)
+{
+    const char *start = strstr(text, "//"), *at = strrchr(text, '@');
+    if (setting->secret)
+        return lx_strdup("***");
+    if (setting->type == LX_SET_URL && start && at > start)
+        return lx_strf("%.*s***%s", (int)(start + 2 - text), text, at);
+    return lx_strdup(text);
+}
+
 int lx_setting_bad(const struct lx_setting *setting, const char *name, const char *text,
                    const char *expected, struct lx_err *err)
 {
-    return lx_fail(err, LX_E_INVALID, "invalid %s \"%s\": %s", name, setting->secret ? "***" : text,
-                   expected);
+    lx_auto(str) char *shown = lx_setting_shown(setting, text);
+    return lx_fail(err, LX_E_INVALID, "invalid %s \"%s\": %s", name, shown, expected);
 }
 
 static int bad(const struct input *in, struct lx_err *err, const char *expected)

@@ -24,6 +24,10 @@ int lx_setting_parse(const struct lx_setting *setting, const char *name, const c
                      void *out, struct lx_err *err);
 void lx_setting_free(const struct lx_setting *setting, void *value);
 
+/* The value as messages show it: *** for a secret and for the user and password of a URL. free().
+ */
+char *lx_setting_shown(const struct lx_setting *setting, const char *text);
+
 /* "invalid NAME "TEXT": EXPECTED" with the rules above; always -1. */
 int lx_setting_bad(const struct lx_setting *setting, const char *name, const char *text,
                    const char *expected, struct lx_err *err);

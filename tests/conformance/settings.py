@@ -119,6 +119,9 @@ row("3.1", "set but empty counts as unset (operations 12b.2)", "empty_values",
 invalid("3.2", "EXECUTOR_FRONTEND_URL", "sourcegraph.example.com", "must be in the format scheme://host")
 invalid("3.2", "EXECUTOR_FRONTEND_URL", "ftp://sourcegraph.example.com")
 invalid("3.2", "EXECUTOR_FRONTEND_URL", "http://", "scheme://host")
+refused("3.2", "user and password of a URL are not shown",
+        {"EXECUTOR_FRONTEND_URL": "ftp://user:pass@word@host"},
+        'invalid EXECUTOR_FRONTEND_URL "ftp://***@host"')
 refused("3.2", "host.docker.internal needs the gateway flag",
         {"EXECUTOR_FRONTEND_URL": "http://host.docker.internal:3080"},
         "EXECUTOR_DOCKER_ADD_HOST_GATEWAY must be true")

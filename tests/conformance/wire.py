@@ -131,8 +131,12 @@ def numbers_for_ids(w):
     w.marked().stopped()
 
 
-def header(name, value):
-    return lambda calls: all(equal(c.headers.get(name), value) is None for c in calls)
+@scenario
+def retry_settings(w):
+    w.start(payload(), rules=[("markComplete", (503, "busy", {"Retry-After": "9"}), (503, "busy"))],
+            SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_BASE="300ms",
+            SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_MAX="400ms",
+            SRC_HTTP_CLI_INTERNAL_RETRY_AFTER_MAX_DURATION="700ms").marked(3).stopped()
 
 
 def call(world, name, n=0):
@@ -162,6 +166,10 @@ row("1.1", "429 is tried again", "answers_503",
     lambda w: equal([c.status for c in w.frontend.of("markComplete")], [503, 429, 204]))
 row("1.1", "Retry-After is waited for", "retry_after",
     lambda w: call(w, "markComplete", 1).at - call(w, "markComplete").at >= 0.99)
+row("1.1", "SRC_HTTP_CLI_INTERNAL_RETRY_AFTER_MAX_DURATION cuts Retry-After", "retry_settings",
+    lambda w: 0.68 < call(w, "markComplete", 1).at - call(w, "markComplete").at < 2)
+row("1.1", "SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_BASE and _MAX: the pause", "retry_settings",
+    lambda w: 0.28 < call(w, "markComplete", 2).at - call(w, "markComplete", 1).at < 0.68)
 row("1.1", "501 is not tried again at once", "dequeue_500",
     lambda w: min(b.at - a.at for a, b in zip(w.frontend.of("dequeue"),
                                               w.frontend.of("dequeue")[1:])) > 0.04)
