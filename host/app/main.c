@@ -8,6 +8,7 @@
 #include "lunexec/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,8 +119,21 @@ static const struct {
     {"cluster-stand-in", lx_cluster_main},
 };
 
+/* A missing standard descriptor would be given to the next socket, and what is written for people
+ * would go there. */
+static bool complete_descriptors(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
+            return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!complete_descriptors())
+        return 1;
     char run_name[] = "run", *run_argv[] = {run_name, NULL};
     for (char *const *env = environ; *env; env++) {
         if (lx_streq(*env, "SANITY_CHECK=true"))

@@ -3,6 +3,7 @@
 #include "lunexec/parse.h"
 #include "lunexec/plan.h"
 #include "lunexec/text.h"
+#include "lunexec/tokens.h"
 #include "lunexec/url.h"
 
 #include <ctype.h>
@@ -75,6 +76,19 @@ static int check_guardrails(const struct lx_settings *s, struct lx_buf *problems
     return 0;
 }
 
+static int check_mask_patterns(const struct lx_settings *s, struct lx_buf *problems)
+{
+    struct lx_tokens *tokens = NULL;
+    struct lx_err err;
+    if (lx_tokens_new(s->mask_patterns, &tokens, &err) < 0) {
+        lx_buf_addf(problems, NULL, "invalid LUNEXEC_MASK_PATTERNS \"%s\": %s\n", s->mask_patterns,
+                    err.text);
+        return -1;
+    }
+    lx_tokens_free(tokens);
+    return 0;
+}
+
 int lx_settings_check(struct lx_settings *s, const struct lx_env *env, struct lx_buf *problems)
 {
     int result = check_frontend(s, problems);
@@ -87,6 +101,7 @@ int lx_settings_check(struct lx_settings *s, const struct lx_env *env, struct lx
                                    "executors.accessToken of the site configuration is required");
     result |= check_queues(s, env, problems);
     result |= check_guardrails(s, problems);
+    result |= check_mask_patterns(s, problems);
     if (s->use_firecracker)
         result = problem(problems, "invalid EXECUTOR_USE_FIRECRACKER \"true\": jobs run as "
                                    "Kubernetes Jobs, without Firecracker");

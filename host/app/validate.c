@@ -7,6 +7,7 @@
 #include "lunexec/text.h"
 #include "lunexec/url.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,6 +134,17 @@ static void on_cluster_done(void *arg)
     check_done(arg);
 }
 
+/* ---- folders ---- */
+
+static void check_folder(struct validate *v, const char *setting, const char *path)
+{
+    if (access(path, W_OK | X_OK) == 0)
+        return;
+    lx_auto(str) char *text =
+        lx_strf("%s \"%s\": cannot be written to: %s", setting, path, strerror(errno));
+    problem(v, text);
+}
+
 /* ---- all of it ---- */
 
 /* Counts the check as underway, or tells why it could not start. */
@@ -148,6 +160,9 @@ static void start(struct validate *v)
 {
     struct lx_err err;
     bool pvc = !v->settings.shared_volume && lx_streq(v->settings.volume_type, "pvc");
+    check_folder(v, "LUNEXEC_SPOOL_DIR", v->settings.spool_dir);
+    if (v->settings.shared_volume)
+        check_folder(v, "LUNEXEC_WORKSPACE_DIR", v->settings.workspace_dir);
     v->git = lx_startup_git(v->loop, on_git_version, v);
     v->pending++;
     if (lx_app_http(v->loop, &v->settings, &v->http, &err) < 0)

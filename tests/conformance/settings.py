@@ -156,6 +156,12 @@ invalid("3.2", "SRC_LOG_FORMAT", "xml", "logfmt, condensed, json")
 invalid("3.2", "EXECUTOR_MAXIMUM_NUM_JOBS", "0", "must be from 1")
 invalid("3.2", "EXECUTOR_MAXIMUM_NUM_JOBS", "-1", "must be from 1")
 
+invalid("own", "LUNEXEC_MASK_PATTERNS", "ghp_{0}")
+invalid("own", "LUNEXEC_GUARDRAILS", "{", "JSON")
+invalid("own", "LUNEXEC_LOG_LIMIT_STEP", "64Q", "must be a number of bytes")
+invalid("own", "LUNEXEC_JOB_TTL", "1s", "must be from 1m0s")
+invalid("own", "LUNEXEC_FIREWALL_PROFILE", "open", "compatible|hardened")
+
 # --- 3.3 Kubernetes variables
 
 invalid("3.3", "EXECUTOR_KUBERNETES_NODE_SELECTOR", "disk", "comma separated list of key=value pairs")
@@ -294,6 +300,12 @@ def no_policy(w):
 
 
 @scenario
+def bad_folders(w):
+    validate(w, EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME="pvc", LUNEXEC_SPOOL_DIR="/no/spool",
+             LUNEXEC_WORKSPACE_DIR="/no/data")
+
+
+@scenario
 def forbidden(w):
     w.kube = Kube()
     w.kube.forbidden = {("create", "jobs"), ("delete", "secrets"), ("list", "pods")}
@@ -356,6 +368,9 @@ row("3.4", "validate: a policy with a syntax error, with file and line", "bad_po
     lambda w: equal(w.status, 1) or has(w.log, "the policy cannot be used", "policy.lua:2"))
 row("3.4", "validate: a policy directory without policy.lua", "no_policy",
     lambda w: equal((w.status, len(lines(w))), (1, 1)) or has(w.log, "LUNEXEC_POLICY_DIR"))
+row("3.4", "validate: folders that cannot be written to", "bad_folders",
+    lambda w: equal((w.status, len(lines(w))), (1, 2)) or
+    has(w.log, 'LUNEXEC_SPOOL_DIR "/no/spool"', 'LUNEXEC_WORKSPACE_DIR "/no/data"'))
 for verb, kind in (("create", "jobs"), ("delete", "secrets"), ("list", "pods")):
     row("3.4", f"validate: tells that the account may not {verb} {kind}", "forbidden",
         lambda w, verb=verb, kind=kind: equal((w.status, len(lines(w))), (1, 3)) or

@@ -9,5 +9,5 @@ set_tests_properties(settings_doc PROPERTIES TIMEOUT 30 LABELS unit)
 
 # The contract, row by row; `tests/conformance/run WORD` runs some of it.
 add_test(NAME conformance COMMAND ${CMAKE_SOURCE_DIR}/tests/conformance/run)
-set_tests_properties(conformance PROPERTIES TIMEOUT 300 LABELS integration
+set_tests_properties(conformance PROPERTIES TIMEOUT 300 LABELS integration RUN_SERIAL TRUE
   ENVIRONMENT LUNEXEC=$<TARGET_FILE:lunexec>)
