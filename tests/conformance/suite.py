@@ -86,6 +86,9 @@ def play(name):
         return world, f"scenario {name}: {problem!r}\n{traceback.format_exc(limit=-2)}{log}"
     finally:
         world.finish()
+    for sign in ("Sanitizer", "runtime error: "):
+        if sign in world.log:
+            return world, f"scenario {name}: {world.log[world.log.index(sign) - 40:][:3000]}"
     return world, None
 
 
