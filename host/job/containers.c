@@ -54,9 +54,10 @@ static void on_end(void *arg, const struct lx_err *err)
         lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", err->text);
         lx_entry_line(follower->entry, text);
     }
-    lx_podlog_free(lx_take(follower->podlog));
+    struct lx_podlog *podlog = lx_take(follower->podlog); /* err is part of it */
     lx_entry_finish(follower->entry, follower->exit_code);
     containers->opts.on_log_end(containers->opts.arg, err);
+    lx_podlog_free(podlog);
 }
 
 static void start(struct lx_containers *containers, size_t i, const struct lx_pod *pod)

@@ -4,7 +4,11 @@
 
 static void on_poll(void *arg)
 {
-    lx_intake_poll(arg);
+    struct lx_executor *ex = arg;
+    if (ex->draining)
+        lx_intake_abandon(ex);
+    else
+        lx_intake_poll(ex);
 }
 
 static void on_max_active(void *arg)

@@ -11,6 +11,10 @@
 /* What git sends is a list of the commits it has and wants. */
 #define REQUEST_MAX ((size_t)64 * 1024 * 1024)
 
+/* An answer may come faster than git takes it: beyond this much, the frontend has to wait. */
+#define PENDING_MAX ((size_t)4 * 1024 * 1024)
+#define LOOK_MS 5
+
 struct lx_gitproxy {
     const struct lx_executor_opts *opts;
     const struct lx_job *job;
@@ -23,6 +27,7 @@ struct exchange {
     struct lx_gitproxy *proxy;
     struct lx_httpd_req *req;
     struct lx_http_call *call;
+    struct lx_timer *look; /* runs while the frontend waits */
     bool streaming;
 };
 
@@ -30,6 +35,7 @@ static void exchange_free(struct exchange *exchange)
 {
     lx_list_remove(&exchange->link);
     lx_http_cancel(exchange->call);
+    lx_timer_free(exchange->look);
     free(exchange);
 }
 
@@ -58,9 +64,22 @@ static void on_head(void *arg, long status)
     lx_httpd_stream_begin(exchange->req, (unsigned)status, headers, on_close, exchange);
 }
 
+static void on_look(void *arg)
+{
+    struct exchange *exchange = arg;
+    if (!exchange->call || lx_httpd_stream_pending(exchange->req) > PENDING_MAX / 2)
+        return;
+    lx_timer_stop(exchange->look);
+    lx_http_resume(exchange->call);
+}
+
 static int on_data(void *arg, const char *data, size_t len)
 {
     const struct exchange *exchange = arg;
+    if (lx_httpd_stream_pending(exchange->req) > PENDING_MAX) {
+        lx_timer_start(exchange->look, LOOK_MS, LOOK_MS);
+        return LX_HTTP_LATER;
+    }
     return lx_httpd_stream_write(exchange->req, data, len, NULL);
 }
 
@@ -132,6 +151,7 @@ static void forward(struct lx_gitproxy *proxy, struct lx_httpd_req *req)
     struct exchange *exchange = lx_alloc(sizeof *exchange);
     exchange->proxy = proxy;
     exchange->req = req;
+    exchange->look = lx_timer_new(proxy->opts->loop, on_look, exchange);
     lx_list_push(&proxy->exchanges, &exchange->link);
     lx_auto(str) char *url = make_url(proxy, req);
     lx_auto(strv) char **headers = make_headers(proxy, req);

@@ -7,6 +7,8 @@
 #include "lunexec/text.h"
 
 #define FAILURE_PAUSE_MAX_MS 5000
+/* What a dequeue that is underway when draining begins has left. */
+#define DRAIN_PATIENCE_MS 500
 
 static void told_idle(void *arg)
 {
@@ -34,13 +36,14 @@ static bool already_running(const struct lx_executor *ex, const char *uid)
     return false;
 }
 
-static void take(struct lx_executor *ex, struct lx_job *job)
+/* false: the server gave us what we have already. */
+static bool take(struct lx_executor *ex, struct lx_job *job)
 {
     if (already_running(ex, job->uid)) {
         lx_log(ex->opts.log, LX_LOG_ERROR, "job already exists", LX_STR("job", job->uid));
         lx_job_free(job);
         lx_limiter_give(&ex->limiter);
-        return;
+        return false;
     }
     ex->dequeued++;
     lx_run_start(ex, job);
@@ -50,6 +53,7 @@ static void take(struct lx_executor *ex, struct lx_job *job)
                LX_INT("jobs", ex->dequeued));
         lx_executor_drain(ex);
     }
+    return true;
 }
 
 static void on_dequeued(void *arg, struct lx_job *job, const struct lx_err *err)
@@ -58,8 +62,10 @@ static void on_dequeued(void *arg, struct lx_job *job, const struct lx_err *err)
     ex->dequeue = NULL;
     if (job) {
         ex->dequeue_failures = 0;
-        take(ex, job);
-        lx_intake_poll(ex);
+        if (take(ex, job))
+            lx_intake_poll(ex);
+        else if (!ex->draining)
+            lx_timer_start(ex->poll_timer, (uint64_t)ex->opts.poll_interval_ms, 0);
         check_idle(ex);
         return;
     }
@@ -101,19 +107,27 @@ void lx_executor_drain(struct lx_executor *ex)
     if (ex->draining)
         return;
     ex->draining = true;
-    lx_timer_stop(ex->poll_timer);
     lx_timer_stop(ex->active_timer);
+    if (ex->dequeue)
+        lx_timer_start(ex->poll_timer, DRAIN_PATIENCE_MS, 0);
+    else
+        lx_timer_stop(ex->poll_timer);
+    check_idle(ex);
+}
+
+void lx_intake_abandon(struct lx_executor *ex)
+{
+    if (!ex->dequeue)
+        return;
+    lx_queue_cancel(lx_take(ex->dequeue));
+    lx_limiter_give(&ex->limiter);
     check_idle(ex);
 }
 
 void lx_executor_stop(struct lx_executor *ex)
 {
     lx_executor_drain(ex);
-    /* A job whose dequeue is underway is not taken: unheartbeated, it goes to somebody else. */
-    if (ex->dequeue) {
-        lx_queue_cancel(lx_take(ex->dequeue));
-        lx_limiter_give(&ex->limiter);
-    }
+    lx_intake_abandon(ex);
     lx_list_each (it, &ex->runs)
         lx_run_stop(lx_container_of(it, struct lx_run, link), LX_FAIL_STOPPED,
                     "the executor was told to stop at once");

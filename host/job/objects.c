@@ -54,6 +54,7 @@ void lx_objects_free(struct lx_list *objects)
         struct lx_object *object = lx_container_of(it, struct lx_object, link);
         lx_list_remove(&object->link);
         free(object->name);
+        free(object->uid);
         free(object);
     }
 }

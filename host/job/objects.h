@@ -23,6 +23,7 @@ struct lx_object {
     enum lx_kube_kind kind;
     const char *what; /* in messages */
     char *name;
+    char *uid;    /* of the one we made; NULL while unknown */
     size_t index; /* of LX_OBJECT_FILES */
     bool made;    /* exists, or may exist */
     bool gone;    /* was deleted, or could not be */

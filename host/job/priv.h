@@ -80,18 +80,18 @@ struct lx_run {
     size_t step;                    /* the step that runs, in the shared-volume layout */
     bool admitted;                  /* the policy has said yes */
     struct lx_workload *workload;   /* of the pod that runs, or is planned */
-    json_t *manifest;       /* the plan, checked and completed */
-    char *job_uid;          /* UID of the Job we created last; NULL before */
-    struct lx_list objects; /* of struct lx_object */
+    json_t *manifest;               /* the plan, checked and completed */
+    char *job_uid;                  /* UID of the Job we created last; NULL before */
+    struct lx_list objects;         /* of struct lx_object */
     struct lx_containers *containers;
 
     /* The one call underway, cancelled when the state is left. */
     struct lx_queue_call *queue_call;
     struct lx_policy_call *policy_call;
     struct lx_kube_call *kube_call;
-    size_t file_index; /* FETCHING */
-    unsigned attempts; /* CREATING: tries at the current object */
-    uint64_t call_ms;  /* when the operation underway began, for metrics */
+    size_t file_index;          /* FETCHING */
+    unsigned attempts;          /* CREATING: tries at the current object */
+    uint64_t call_ms;           /* when the operation underway began, for metrics */
     struct lx_object *cleaning; /* what is being deleted */
     struct lx_entry *teardown;
     int64_t teardown_code;
@@ -141,7 +141,9 @@ void lx_event_creating(struct lx_run *run, enum lx_run_event event);
 void lx_event_with_pod(struct lx_run *run, enum lx_run_event event);
 void lx_event_draining(struct lx_run *run, enum lx_run_event event);
 void lx_event_flushing(struct lx_run *run, enum lx_run_event event);
-void lx_event_ending(struct lx_run *run, enum lx_run_event event);
+void lx_event_cleaning(struct lx_run *run, enum lx_run_event event);
+void lx_event_reporting(struct lx_run *run, enum lx_run_event event);
+void lx_event_gone(struct lx_run *run, enum lx_run_event event);
 
 /* The logs of a pod are complete: goes on to the next step, or to the end. */
 void lx_run_step_done(struct lx_run *run);
@@ -188,6 +190,8 @@ struct lx_executor {
 
 /* intake.c: asks for a job when there is a slot and none is being asked for. */
 void lx_intake_poll(struct lx_executor *ex);
+/* Gives up a dequeue that is underway: unheartbeated, its job goes to somebody else. */
+void lx_intake_abandon(struct lx_executor *ex);
 /* A run reached its end and was freed. */
 void lx_intake_done(struct lx_executor *ex);
 

@@ -39,13 +39,13 @@ static const struct lx_state states[LX_STATE_COUNT] = {
                           BIT(LX_STATE_DRAINING_LOGS) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_DRAINING_LOGS] = {"DRAINING_LOGS", 0, lx_state_draining, lx_event_draining,
                                 BIT(LX_STATE_PLANNING) | BIT(LX_STATE_CLEANING)},
-    [LX_STATE_CLEANING] = {"CLEANING", 0, lx_state_cleaning, lx_event_ending,
+    [LX_STATE_CLEANING] = {"CLEANING", 0, lx_state_cleaning, lx_event_cleaning,
                            BIT(LX_STATE_FLUSHING)},
     [LX_STATE_FLUSHING] = {"FLUSHING", 0, lx_state_flushing, lx_event_flushing,
                            BIT(LX_STATE_REPORTING)},
-    [LX_STATE_REPORTING] = {"REPORTING", 0, lx_state_reporting, lx_event_ending,
+    [LX_STATE_REPORTING] = {"REPORTING", 0, lx_state_reporting, lx_event_reporting,
                             BIT(LX_STATE_GONE)},
-    [LX_STATE_GONE] = {"GONE", 0, lx_state_gone, lx_event_ending, 0},
+    [LX_STATE_GONE] = {"GONE", 0, lx_state_gone, lx_event_gone, 0},
 };
 
 static void enter(void *arg)

@@ -13,6 +13,9 @@
 #define CONFLICT_TRIES 60
 #define CONFLICT_PAUSE_MS 500
 
+/* How long the answer to a create is waited for once the job is to end. */
+#define ANSWER_PATIENCE_MS 10000
+
 static json_t *bare_manifest(const struct lx_run *run, const struct lx_object *object)
 {
     const struct lx_executor_opts *opts = &run->ex->opts;
@@ -70,12 +73,18 @@ static void remove_leftover(struct lx_run *run, const struct lx_object *object)
                                     object->name, &opts, 0, on_leftover_deleted, run);
 }
 
-/* A create that is underway may take effect whatever we do, so its answer is waited for. */
+/* A create that is underway may take effect whatever we do, so its answer is waited for, though not
+ * for long. */
 void lx_event_creating(struct lx_run *run, enum lx_run_event event)
 {
-    (void)event;
-    if (!run->kube_call)
-        lx_run_go(run, LX_STATE_CLEANING);
+    if (run->kube_call && event != LX_EVENT_TIMEOUT) {
+        lx_timer_start(run->state_timer, lx_run_patience(run, ANSWER_PATIENCE_MS), 0);
+        return;
+    }
+    struct lx_object *object = lx_objects_next(&run->objects);
+    if (run->kube_call && object)
+        object->made = true;
+    lx_run_go(run, LX_STATE_CLEANING);
 }
 
 /* Registry credentials are a help that the original does not give: an account that may not make
@@ -89,9 +98,11 @@ static void created(struct lx_run *run, struct lx_object *object, const json_t *
 {
     object->made = true;
     run->attempts = 0;
+    free(object->uid);
+    object->uid = lx_strdup(lx_json_str(lx_json_obj(answer, "metadata"), "uid", NULL));
     if (object->role == LX_OBJECT_JOB) {
         free(run->job_uid);
-        run->job_uid = lx_strdup(lx_json_str(lx_json_obj(answer, "metadata"), "uid", ""));
+        run->job_uid = lx_strdup(object->uid ? object->uid : "");
     }
     if (run->failure.kind == LX_FAIL_NONE)
         lx_state_creating(run);

@@ -13,7 +13,14 @@
 #define DELETE_PATIENCE_MS 60000
 #define MARK_PATIENCE_MS 300000
 
-void lx_event_ending(struct lx_run *run, enum lx_run_event event)
+/* What is being waited for gets the patience that is left. */
+static void limit_call(struct lx_run *run)
+{
+    if (run->hurry)
+        lx_timer_start(run->state_timer, lx_run_patience(run, UINT64_MAX), 0);
+}
+
+void lx_event_gone(struct lx_run *run, enum lx_run_event event)
 {
     (void)run;
     (void)event;
@@ -37,7 +44,8 @@ static void on_deleted(void *arg, const struct lx_kube_result *result)
 {
     struct lx_run *run = arg;
     run->kube_call = NULL;
-    bool ok = result->ok || result->err.code == LX_E_NOT_FOUND;
+    /* A conflict: what has the name now is another's, made after ours was gone. */
+    bool ok = result->ok || result->err.code == LX_E_NOT_FOUND || result->err.code == LX_E_CONFLICT;
     if (run->cleaning->role == LX_OBJECT_JOB)
         lx_job_metrics_command(run->ex->metrics, "kubernetes.job.delete", ok,
                                lx_now_ms() - run->call_ms);
@@ -52,12 +60,24 @@ static void on_deleted(void *arg, const struct lx_kube_result *result)
     clean_next(run);
 }
 
+/* The next object to delete. One whose UID we never learnt may be another executor's by now, if the
+ * job is. */
+static struct lx_object *next_leftover(struct lx_run *run)
+{
+    struct lx_object *object;
+    while ((object = lx_objects_leftover(&run->objects))) {
+        object->gone = true;
+        if (object->uid || run->failure.kind != LX_FAIL_LOST)
+            break;
+    }
+    return object;
+}
+
 static void clean_next(struct lx_run *run)
 {
-    static const struct lx_kube_delete_opts opts = {.grace_seconds = -1};
-    run->cleaning = lx_objects_leftover(&run->objects);
+    run->cleaning = next_leftover(run);
     if (run->cleaning) {
-        run->cleaning->gone = true;
+        struct lx_kube_delete_opts opts = {.uid = run->cleaning->uid, .grace_seconds = -1};
         run->call_ms = lx_now_ms();
         run->kube_call = lx_kube_delete(
             run->ex->opts.kube, run->cleaning->kind, run->ex->opts.ns, run->cleaning->name, &opts,
@@ -66,6 +86,18 @@ static void clean_next(struct lx_run *run)
     }
     lx_entry_finish(run->teardown, run->teardown_code);
     lx_run_end_workspace(run);
+}
+
+void lx_event_cleaning(struct lx_run *run, enum lx_run_event event)
+{
+    if (event == LX_EVENT_STOP && run->kube_call) {
+        limit_call(run);
+    } else if (event == LX_EVENT_TIMEOUT && run->kube_call) {
+        lx_log(run->ex->opts.log, LX_LOG_WARN, "an object of a stopped job may be left behind",
+               LX_STR("job", run->job->uid), LX_STR("name", run->cleaning->name));
+        lx_kube_cancel(lx_take(run->kube_call));
+        clean_next(run);
+    }
 }
 
 void lx_state_cleaning(struct lx_run *run)
@@ -91,16 +123,10 @@ static void on_flushed(void *arg)
     lx_run_go(run, LX_STATE_REPORTING);
 }
 
-static void limit_flushing(struct lx_run *run)
-{
-    if (run->hurry)
-        lx_timer_start(run->state_timer, lx_run_patience(run, UINT64_MAX), 0);
-}
-
 void lx_event_flushing(struct lx_run *run, enum lx_run_event event)
 {
     if (event == LX_EVENT_STOP) {
-        limit_flushing(run);
+        limit_call(run);
     } else if (event == LX_EVENT_TIMEOUT) {
         lx_log(run->ex->opts.log, LX_LOG_WARN, "the log of a stopped job is not delivered",
                LX_STR("job", run->job->uid));
@@ -110,7 +136,7 @@ void lx_event_flushing(struct lx_run *run, enum lx_run_event event)
 
 void lx_state_flushing(struct lx_run *run)
 {
-    limit_flushing(run);
+    limit_call(run);
     lx_entries_flush(run->entries, on_flushed, run);
 }
 
@@ -132,6 +158,14 @@ static void on_marked(void *arg, const struct lx_err *err)
         lx_log(run->ex->opts.log, LX_LOG_WARN, "failed to mark the job",
                LX_STR("job", run->job->uid), LX_ERR(err));
     lx_run_go(run, LX_STATE_GONE);
+}
+
+void lx_event_reporting(struct lx_run *run, enum lx_run_event event)
+{
+    if (event == LX_EVENT_STOP)
+        limit_call(run);
+    else if (event == LX_EVENT_TIMEOUT)
+        lx_run_go(run, LX_STATE_GONE);
 }
 
 void lx_state_reporting(struct lx_run *run)

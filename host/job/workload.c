@@ -65,8 +65,12 @@ static json_t *secret_env(const char *name, const char *secret, const char *key)
                      secret, "key", key);
 }
 
-static bool is_secret(const struct lx_job *job, const char *value)
+/* What the server says is one, and what is one whoever forgets to say so. */
+static bool is_secret(const struct lx_workload *workload, const struct lx_job *job,
+                      const char *value)
 {
+    if (strstr(value, workload->password) || (*job->token && strstr(value, job->token)))
+        return true;
     for (size_t i = 0; i < job->n_secrets; i++) {
         if (*job->secrets[i].value && strstr(value, job->secrets[i].value))
             return true;
@@ -87,12 +91,15 @@ static int add_step_env(struct lx_workload *workload, struct lx_workload_contain
         lx_auto(str) char *name = lx_strndup(env[i], (size_t)(value - env[i]));
         value++;
         json_t *entry;
-        if (workload->secret_data && is_secret(job, value)) {
+        if (workload->secret_data && is_secret(workload, job, value)) {
             lx_auto(str) char *key = lx_strf("env-%zu-%zu", step, i);
             json_object_set_new(workload->secret_data, key, json_string(value));
             entry = secret_env(name, workload->secret_name, key);
         } else {
-            entry = json_pack("{s:s, s:s}", "name", name, "value", value);
+            lx_auto(buf) struct lx_buf literal = LX_BUF_INIT(ARG_BUILD_LIMIT);
+            if (lx_kubelet_escape(&literal, value, strlen(value), err) < 0)
+                return -1;
+            entry = json_pack("{s:s, s:s}", "name", name, "value", lx_buf_str(&literal));
         }
         if (!entry)
             return lx_fail(err, LX_E_INVALID, "env %s of step %s is not valid UTF-8", name,
@@ -234,11 +241,33 @@ int lx_workload_new_step(const struct lx_job *job, size_t step, struct lx_worklo
     return 0;
 }
 
+/* Kubernetes takes labels as of DNS (RFC 1123), each once. */
+static int check_names(const struct lx_workload *workload, struct lx_err *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    for (size_t i = 0; i < workload->n_containers; i++) {
+        const struct lx_workload_container *c = &workload->containers[i];
+        size_t len = strlen(c->name);
+        if (len > LABEL_MAX || strspn(c->name, letters) != len || c->name[len - 1] == '-')
+            return lx_fail(err, LX_E_INVALID,
+                           "the step key \"%s\" makes no container name: \"%s\" must have lower "
+                           "case letters, digits and '-', and at most %d characters",
+                           c->key, c->name, LABEL_MAX);
+        for (size_t k = 0; k < i; k++) {
+            if (lx_streq(workload->containers[k].name, c->name))
+                return lx_fail(err, LX_E_INVALID, "two steps make the container name \"%s\"",
+                               c->name);
+        }
+    }
+    return 0;
+}
+
 int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *job,
                     struct lx_workload **ret_workload, struct lx_err *err)
 {
     lx_auto(workload) struct lx_workload *workload =
         workload_new(job, lx_workload_base(job), job->n_steps + 2);
+    workload->password = opts->password;
     workload->secret_data = json_pack("{s:s}", "TOKEN", job->token);
     if (!workload->secret_data)
         return lx_fail(err, LX_E_INVALID, "the token of the job is not valid UTF-8");
@@ -248,7 +277,7 @@ int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *jo
         if (add_step(workload, job, i, err) < 0)
             return -1;
     }
-    if (add_main(workload, opts, err) < 0)
+    if (add_main(workload, opts, err) < 0 || check_names(workload, err) < 0)
         return -1;
     *ret_workload = lx_take(workload);
     return 0;

@@ -24,6 +24,7 @@ struct lx_workload_container {
 };
 
 struct lx_workload {
+    const char *password; /* the shared one; borrowed */
     char *job_name, *secret_name, *volume_name;
     char *pull_secret_name; /* NULL: the job brings no registry credentials */
     struct lx_workload_container *containers;

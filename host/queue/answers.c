@@ -144,8 +144,10 @@ void lx_answer_error(enum lx_queue_op op, const struct lx_http_result *result,
     } else if (unknown_job(op, result)) {
         (void)lx_fail(ret_err, LX_E_NOT_FOUND, "the server no longer counts this job as ours");
     } else {
-        char body[EXCERPT];
-        excerpt(result, body);
+        /* What a dequeue brings holds secrets, whatever its status. */
+        char body[EXCERPT] = "";
+        if (result->status >= 300)
+            excerpt(result, body);
         (void)lx_fail(ret_err, status_code(result->status), "unexpected status code %ld%s%s",
                       result->status, *body ? ": " : "", body);
     }
