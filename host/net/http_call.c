@@ -136,6 +136,18 @@ void lx_http_cancel(struct lx_http_call *call)
     lx_task_post(call->http->loop, &call->done_task);
 }
 
+void lx_http_resume(struct lx_http_call *call)
+{
+    struct lx_http *http = call->http;
+    if (!call->easy || call->cancelled)
+        return;
+    lx_assert(http && http->inside == 0);
+    http->inside++;
+    (void)curl_easy_pause(call->easy, CURLPAUSE_CONT);
+    http->inside--;
+    lx_http_drain(http);
+}
+
 static char *peer_of(const struct lx_url *url)
 {
     bool v6 = strchr(url->host, ':') != NULL;

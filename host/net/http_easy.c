@@ -54,8 +54,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
         return 0;
     call->active_ms = lx_now_ms();
     if (call->req.on_data && call->status / 100 == 2) {
-        if (call->req.on_data(call->req.arg, data, len) == 0)
+        int result = call->req.on_data(call->req.arg, data, len);
+        if (result == 0)
             return len;
+        if (result == LX_HTTP_LATER)
+            return CURL_WRITEFUNC_PAUSE;
         stop(call, LX_E_CANCELLED, "the receiver of the answer stopped it");
         return 0;
     }

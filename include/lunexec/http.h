@@ -81,8 +81,9 @@ struct lx_http_req {
     /* Optional. Both are called inside curl: they may start and cancel calls (that takes effect
      * when curl has returned), but not free the client. on_head gets the final status (>= 200). */
     void (*on_head)(void *arg, long status);
-    /* Body bytes as they come, for status 2xx only (other bodies are collected); a return other
-     * than 0 aborts the call. */
+    /* Body bytes as they come, for status 2xx only (other bodies are collected). Returns 0, or
+     * LX_HTTP_LATER: these bytes are given again after lx_http_resume, and until then the peer has
+     * to wait; any other return aborts the call. */
     int (*on_data)(void *arg, const char *data, size_t len);
     /* Exactly once, deferred, unless the call was cancelled. */
     void (*on_done)(void *arg, const struct lx_http_result *result);
@@ -93,6 +94,10 @@ struct lx_http_req {
  * on_done. *ret_call (may be NULL) is valid until on_done returned. */
 int lx_http_start(struct lx_http *http, const struct lx_http_req *req,
                   struct lx_http_call **ret_call, struct lx_err *err);
+
+#define LX_HTTP_LATER 1
+/* Goes on with a call whose on_data has returned LX_HTTP_LATER. Not from within its callbacks. */
+void lx_http_resume(struct lx_http_call *call);
 
 /* Stops the call; none of its callbacks is called any more. NULL is accepted. */
 void lx_http_cancel(struct lx_http_call *call);

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import http.client
 import json
+import random
 import unittest
 
 from harness import REPO, TOKEN, Bench, batch_job, main, wait_for
@@ -219,6 +220,21 @@ class SharedVolume(unittest.TestCase):
             wrote = bench.frontend.entry("setup.fs.extras")["out"].splitlines()
             self.assertRegex(wrote[0], r"^Wrote .*/job-1/\S+ in \S+$")
             self.assertEqual(len(wrote), 3)
+            self.check_ended(bench, folder, executor)
+
+    def test_shared_large_repository(self):
+        """More than the executor holds of an answer that git takes slowly."""
+        with Bench("large") as bench:
+            data = random.Random(1).randbytes(24 << 20)
+            (bench.repo / "large").write_bytes(data)
+            bench.git("add", "--all")
+            bench.git("commit", "-q", "-m", "large")
+            bench.commit = bench.git("rev-parse", "HEAD")
+            steps = [step("look", "sha256sum large", directory="repository")]
+            folder, executor = start_shared(bench, batch_job([], keys=steps))
+            bench.frontend.marked(60)
+            self.assertIn(f"{hashlib.sha256(data).hexdigest()}  large",
+                          lines(bench.frontend.entry("step.kubernetes.look")))
             self.check_ended(bench, folder, executor)
 
     def test_shared_skip_file(self):
