@@ -22,24 +22,24 @@ void lx_backoff_reset(struct lx_backoff *backoff)
     backoff->attempt = 0;
 }
 
-void lx_tokens_init(struct lx_tokens *tokens, double rate, double burst, uint64_t now_ms)
+void lx_bucket_init(struct lx_bucket *bucket, double rate, double burst, uint64_t now_ms)
 {
-    *tokens = (struct lx_tokens){.rate = rate, .burst = burst, .level = burst, .at_ms = now_ms};
+    *bucket = (struct lx_bucket){.rate = rate, .burst = burst, .level = burst, .at_ms = now_ms};
 }
 
-uint64_t lx_tokens_take(struct lx_tokens *tokens, uint64_t now_ms)
+uint64_t lx_bucket_take(struct lx_bucket *bucket, uint64_t now_ms)
 {
-    if (now_ms > tokens->at_ms) {
-        double gained = (double)(now_ms - tokens->at_ms) * tokens->rate / 1000.0;
-        tokens->level = fmin(tokens->burst, tokens->level + gained);
-        tokens->at_ms = now_ms;
+    if (now_ms > bucket->at_ms) {
+        double gained = (double)(now_ms - bucket->at_ms) * bucket->rate / 1000.0;
+        bucket->level = fmin(bucket->burst, bucket->level + gained);
+        bucket->at_ms = now_ms;
     }
-    if (tokens->level >= 1.0) {
-        tokens->level -= 1.0;
+    if (bucket->level >= 1.0) {
+        bucket->level -= 1.0;
         return 0;
     }
-    double wait = ceil((1.0 - tokens->level) * 1000.0 / tokens->rate);
-    if (!(tokens->rate > 0.0) || tokens->burst < 1.0 || wait >= 9e18)
+    double wait = ceil((1.0 - bucket->level) * 1000.0 / bucket->rate);
+    if (!(bucket->rate > 0.0) || bucket->burst < 1.0 || wait >= 9e18)
         return UINT64_MAX;
     return wait < 1.0 ? 1 : (uint64_t)wait;
 }

@@ -20,15 +20,14 @@ uint64_t lx_backoff_next(struct lx_backoff *backoff, struct lx_rand *rand);
 void lx_backoff_reset(struct lx_backoff *backoff);
 
 /* Admits `rate` events a second on average and `burst` at once. */
-struct lx_tokens {
+struct lx_bucket {
     double rate, burst, level;
     uint64_t at_ms;
 };
 
 /* A full bucket. */
-void lx_tokens_init(struct lx_tokens *tokens, double rate, double burst, uint64_t now_ms);
-/* Takes one token: 0 if there was one, else the milliseconds until there will be one (none taken).
- */
-uint64_t lx_tokens_take(struct lx_tokens *tokens, uint64_t now_ms);
+void lx_bucket_init(struct lx_bucket *bucket, double rate, double burst, uint64_t now_ms);
+/* Takes one token: 0 if there was one, else the milliseconds until there will be one. */
+uint64_t lx_bucket_take(struct lx_bucket *bucket, uint64_t now_ms);
 
 #endif

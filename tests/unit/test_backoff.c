@@ -57,31 +57,31 @@ static void endless_failure_overflows_nothing(void **state)
 static void tokens_admit_a_burst_then_the_rate(void **state)
 {
     (void)state;
-    struct lx_tokens tokens;
-    lx_tokens_init(&tokens, 10, 3, 1000);
+    struct lx_bucket tokens;
+    lx_bucket_init(&tokens, 10, 3, 1000);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(lx_tokens_take(&tokens, 1000), 0);
-    assert_int_equal(lx_tokens_take(&tokens, 1000), 100);
-    assert_int_equal(lx_tokens_take(&tokens, 1050), 50);
-    assert_int_equal(lx_tokens_take(&tokens, 1100), 0);
-    assert_int_equal(lx_tokens_take(&tokens, 1100), 100);
+        assert_int_equal(lx_bucket_take(&tokens, 1000), 0);
+    assert_int_equal(lx_bucket_take(&tokens, 1000), 100);
+    assert_int_equal(lx_bucket_take(&tokens, 1050), 50);
+    assert_int_equal(lx_bucket_take(&tokens, 1100), 0);
+    assert_int_equal(lx_bucket_take(&tokens, 1100), 100);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(lx_tokens_take(&tokens, 100000), 0);
-    assert_true(lx_tokens_take(&tokens, 100000) > 0);
+        assert_int_equal(lx_bucket_take(&tokens, 100000), 0);
+    assert_true(lx_bucket_take(&tokens, 100000) > 0);
 }
 
 static void waiting_as_told_is_enough(void **state)
 {
     (void)state;
-    struct lx_tokens tokens;
+    struct lx_bucket tokens;
     uint64_t now = 5;
-    lx_tokens_init(&tokens, 7, 1, now);
-    assert_int_equal(lx_tokens_take(&tokens, now), 0);
+    lx_bucket_init(&tokens, 7, 1, now);
+    assert_int_equal(lx_bucket_take(&tokens, now), 0);
     for (int i = 0; i < 100; i++) {
-        uint64_t wait = lx_tokens_take(&tokens, now);
+        uint64_t wait = lx_bucket_take(&tokens, now);
         assert_in_range(wait, 1, 144);
         now += wait;
-        assert_int_equal(lx_tokens_take(&tokens, now), 0);
+        assert_int_equal(lx_bucket_take(&tokens, now), 0);
     }
     assert_in_range(now, 14200, 14500);
 }
@@ -89,22 +89,22 @@ static void waiting_as_told_is_enough(void **state)
 static void a_rate_of_nothing_never_admits(void **state)
 {
     (void)state;
-    struct lx_tokens tokens;
-    lx_tokens_init(&tokens, 0, 1, 0);
-    assert_int_equal(lx_tokens_take(&tokens, 0), 0);
-    assert_true(lx_tokens_take(&tokens, 1u << 30) == UINT64_MAX);
-    lx_tokens_init(&tokens, 5, 0, 0);
-    assert_true(lx_tokens_take(&tokens, 1u << 30) == UINT64_MAX);
+    struct lx_bucket tokens;
+    lx_bucket_init(&tokens, 0, 1, 0);
+    assert_int_equal(lx_bucket_take(&tokens, 0), 0);
+    assert_true(lx_bucket_take(&tokens, 1u << 30) == UINT64_MAX);
+    lx_bucket_init(&tokens, 5, 0, 0);
+    assert_true(lx_bucket_take(&tokens, 1u << 30) == UINT64_MAX);
 }
 
 static void a_clock_that_stands_gives_no_tokens(void **state)
 {
     (void)state;
-    struct lx_tokens tokens;
-    lx_tokens_init(&tokens, 1000, 1, 1000);
-    assert_int_equal(lx_tokens_take(&tokens, 1000), 0);
-    assert_int_equal(lx_tokens_take(&tokens, 900), 1);
-    assert_int_equal(lx_tokens_take(&tokens, 1000), 1);
+    struct lx_bucket tokens;
+    lx_bucket_init(&tokens, 1000, 1, 1000);
+    assert_int_equal(lx_bucket_take(&tokens, 1000), 0);
+    assert_int_equal(lx_bucket_take(&tokens, 900), 1);
+    assert_int_equal(lx_bucket_take(&tokens, 1000), 1);
 }
 
 static void random_numbers_stay_below_and_repeat_with_the_seed(void **state)
