@@ -95,7 +95,7 @@ struct lx_http_req {
 int lx_http_start(struct lx_http *http, const struct lx_http_req *req,
                   struct lx_http_call **ret_call, struct lx_err *err);
 
-#define LX_HTTP_LATER 1
+#define LX_HTTP_LATER 0x1a7e
 /* Goes on with a call whose on_data has returned LX_HTTP_LATER. Not from within its callbacks. */
 void lx_http_resume(struct lx_http_call *call);
 
