@@ -106,7 +106,7 @@ void lx_frontend_update_entry(struct lx_frontend *fe, struct lx_httpd_req *req, 
     struct lx_record *record = target(fe, req, owner, body);
     int64_t entry_id = lx_json_int(body, "entryId", 0);
     if (!record || entry_id < 1 || (size_t)entry_id > json_array_size(record->entries)) {
-        lx_frontend_fail(fe, req, record ? "unknown log entry" : "unknown job");
+        lx_frontend_fail(fe, req, "unknown job");
         return;
     }
     size_t index = (size_t)entry_id - 1;

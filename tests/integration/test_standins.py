@@ -337,7 +337,7 @@ class Frontend(unittest.TestCase):
             self.assertEqual(status, 204)
             self.assertEqual(len(self.frontend.violations()), wrong)
         status, body = self.queue("updateExecutionLogEntry", self.entry(entryId=9), headers)
-        self.assertEqual((status, body), (500, {"error": "unknown log entry"}))
+        self.assertEqual((status, body), (500, {"error": "unknown job"}))
 
     def test_silent_executor_loses_the_job(self):
         self.frontend.control("stall", {"ms": 100})
