@@ -75,8 +75,8 @@ void lx_executor_start(struct lx_executor *executor);
 /* No further dequeue; running jobs finish; heartbeats go on until the last has. */
 void lx_executor_drain(struct lx_executor *executor);
 
-/* Drain, and end the running jobs: their objects are deleted, each wait for a peer has seconds left,
- * and their records stay unmarked, so that the server gives them to another executor. */
+/* Drain, and end the running jobs: their objects are deleted, each wait for a peer has seconds
+ * left, and their records stay unmarked, so that the server gives them to another executor. */
 void lx_executor_stop(struct lx_executor *executor);
 
 /* How many jobs run now. */
