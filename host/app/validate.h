@@ -6,10 +6,10 @@
 
 #include "app/settings.h"
 
-/* Checks the settings; then, at once, the folders that are written to, git (2.26 or later), the frontend's answer to the password,
- * each Kubernetes verb that jobs need, and whether the policy loads. Nothing is created anywhere.
- * Prints one line a problem to stderr and returns 1, or "All checks passed!" to stdout and returns
- * 0 (contract 3.4). */
+/* Checks the settings; then, at once, the folders that are written to, git (2.26 or later), the
+ * frontend's answer to the password, each Kubernetes verb that jobs need, and whether the policy
+ * loads. Nothing is created anywhere. Prints one line a problem to stderr and returns 1, or "All
+ * checks passed!" to stdout and returns 0 (contract 3.4). */
 int lx_validate_main(const struct lx_env *env);
 
 #endif
