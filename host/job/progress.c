@@ -213,8 +213,10 @@ static void follow_start(struct lx_progress *progress, const struct lx_pod *pod)
 
 void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod)
 {
-    if (entry_ended(progress))
+    if (entry_ended(progress)) {
+        lx_progress_stop(progress);
         return;
+    }
     if (*pod->unscheduled) {
         lx_auto(str) char *text = lx_strf("[lunexec] waiting for a node: %s", pod->unscheduled);
         tell(progress, text);

@@ -22,7 +22,8 @@ struct lx_progress_wait {
 };
 
 /* The Job is made; its first container is waited for. When that takes more than a few seconds, what
- * the cluster's Events say of Job and pod is told, while the role lets us list them. Once. */
+ * the cluster's Events say of Job and pod is told, while the role lets us list them. A further call
+ * (another Job) begins anew. */
 void lx_progress_wait(struct lx_progress *progress, const struct lx_progress_wait *wait);
 /* The wait is over, whatever became of it. */
 void lx_progress_stop(struct lx_progress *progress);

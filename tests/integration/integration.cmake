@@ -4,7 +4,7 @@ set(lx_integration ${CMAKE_CURRENT_LIST_DIR})
 
 # The only ones that measure time; they get the machine to themselves.
 set(lx_timed test_sigterm_idle test_frontend_unreachable_then_there test_example_is_quick
-    test_output_is_seen_while_it_runs)
+    test_output_is_seen_while_it_runs test_slow_frontend_gets_fewer_updates)
 
 if(NOT Python3_FOUND)
   message(WARNING "no python3: the end-to-end tests are left out")
@@ -13,7 +13,7 @@ endif()
 if(NOT TARGET lunexec)
   return()
 endif()
-foreach(module first_light standins try helper ends layouts)
+foreach(module first_light standins try helper ends layouts logs)
   set(file ${lx_integration}/test_${module}.py)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^class .*TestCase|^    def test_")
