@@ -13,6 +13,7 @@ import time
 import traceback
 
 import api
+import contracttests
 import jobs
 import layouttests
 import logtests
@@ -339,13 +340,13 @@ def run_one(function):
 
 
 def main(words):
-    chosen = [t for t in logtests.TESTS + layouttests.TESTS + TESTS
+    chosen = [t for t in logtests.TESTS + layouttests.TESTS + contracttests.TESTS + TESTS
               if not words or any(word in t.__name__ for word in words)]
     alone = [t for t in chosen if getattr(t, "alone", False)]
     with tempfile.TemporaryDirectory(prefix="lunexec-git-") as git_root:
         Scene.git_root, Scene.commit = git_root, jobs.make_repository(git_root)
         # Most of a test's time is spent waiting for the kubelet.
-        with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
             results = list(pool.map(run_one, [t for t in chosen if t not in alone]))
         results += map(run_one, alone)
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
