@@ -1,7 +1,9 @@
 --- What the containers of a job may do on their node. There are two profiles:
 ---
 ---   compatible  the default: nothing that ran before breaks. Raw sockets are gone, and so are
----               unusual system calls (RuntimeDefault). Root and sudo still work.
+---               unusual system calls (RuntimeDefault). Root and sudo still work, unless a user
+---               is given (KUBERNETES_RUN_AS_USER): that one stays what it is, so that a namespace
+---               of Pod Security "restricted" takes the pods.
 ---   hardened    Pod Security "restricted": not root, no capabilities, no way to gain any, and a
 ---               read-only root file system with a /tmp to write to.
 ---
@@ -31,6 +33,11 @@ local function is_hardened(task, settings)
   return profile == "hardened"
 end
 
+--- Whether the settings name a user other than root, who then needs no way to become root.
+local function has_user(settings)
+  return (settings.run_as_user or 0) > 0
+end
+
 --- The pod's security context.
 ---@param task lunexec.Task
 ---@param settings lunexec.Settings
@@ -41,6 +48,7 @@ function M.pod(task, settings)
     runAsGroup = settings.run_as_group,
     fsGroup = settings.fs_group,
     seccompProfile = { type = "RuntimeDefault" },
+    runAsNonRoot = has_user(settings) or nil,
   }
   if is_hardened(task, settings) then
     if settings.run_as_user == 0 or settings.host_network then
@@ -61,9 +69,11 @@ end
 ---@return table
 function M.container(entry, task, settings)
   local context = { capabilities = { drop = json.array({ "NET_RAW" }) } }
-  if is_hardened(task, settings) then
+  if is_hardened(task, settings) or has_user(settings) then
     context.capabilities.drop = json.array({ "ALL" })
     context.allowPrivilegeEscalation = false
+  end
+  if is_hardened(task, settings) then
     context.readOnlyRootFilesystem = entry.purpose ~= "setup"
   end
   for field, value in pairs(settings.container_security_context or {}) do

@@ -91,13 +91,12 @@ def additional_volume(scene):
 
 @test
 def restricted_namespace(scene):
-    """Pod Security `restricted` accepts the pods of the hardened profile with a user given."""
+    """Pod Security `restricted` accepts the pods when a user is given."""
     api.call("PATCH", f"{api.COLLECTIONS['Namespace']}/{scene.namespace.name}",
              {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}},
              "application/merge-patch+json")
     job = offer(scene, step("who", "id -u", "cat README.md", "echo mine > mine.txt"))
-    scene.executor(LUNEXEC_FIREWALL_PROFILE="hardened", KUBERNETES_RUN_AS_USER="1000",
-                   KUBERNETES_RUN_AS_GROUP="1000")
+    scene.executor(KUBERNETES_RUN_AS_USER="1000", KUBERNETES_RUN_AS_GROUP="1000")
     finish(scene, job)
     holds("1000" in output(job, "who"), "the step's user")
 
