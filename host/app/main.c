@@ -1,6 +1,7 @@
 /*
  * The command line.
  */
+#include "app/policy.h"
 #include "app/run.h"
 #include "app/settings.h"
 #include "app/validate.h"
@@ -21,6 +22,7 @@ static const char usage[] =
     "\n"
     "  run        take jobs from Sourcegraph and run them as Kubernetes Jobs (the default)\n"
     "  validate   check settings, git, frontend, Kubernetes permissions and policy\n"
+    "  policy     check, render, compare and test policies; see lunexec policy --help\n"
     "  settings   list the settings; --markdown: as in docs/settings.md\n"
     "  try        run an example job end to end on this machine; see lunexec try --help\n"
     "  version    print the version\n"
@@ -86,6 +88,12 @@ static int settings_command(int argc, char **argv)
     return print_settings(markdown);
 }
 
+static int policy_command(int argc, char **argv)
+{
+    struct lx_env env = environment();
+    return lx_policy_main(&env, argc, argv);
+}
+
 static int version_command(int argc, char **argv)
 {
     (void)argc;
@@ -109,6 +117,7 @@ static const struct {
     {"run", run_command},
     {"validate", validate_command},
     {"settings", settings_command},
+    {"policy", policy_command},
     {"try", lx_try_main},
     {"version", version_command},
     {"--version", version_command},

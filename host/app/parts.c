@@ -32,7 +32,7 @@ static int explicit_cluster(const struct lx_settings *s, struct lx_kube_config *
 
 /* The path that was given; otherwise $HOME/.kube/config if it exists, else the pod's own
  * account (contract 3.3). */
-static int find_cluster(const struct lx_settings *s, struct lx_kube_config *ret, struct lx_err *err)
+int lx_app_cluster(const struct lx_settings *s, struct lx_kube_config *ret, struct lx_err *err)
 {
     if (s->kube_config_path)
         return explicit_cluster(s, ret, err);
@@ -58,7 +58,7 @@ int lx_app_configure(const struct lx_env *env, struct lx_settings *settings,
     lx_auto(buf) struct lx_buf problems = LX_BUF_INIT(PROBLEMS_MAX);
     struct lx_err err;
     int result = lx_settings_read(settings, env, &problems);
-    if (find_cluster(settings, ret_cluster, &err) < 0) {
+    if (lx_app_cluster(settings, ret_cluster, &err) < 0) {
         lx_buf_addf(&problems, NULL, "%s\n", err.text);
         result = -1;
     }
@@ -89,4 +89,38 @@ int lx_app_bundle(const struct lx_settings *s, struct lx_bundle **ret_bundle, st
     if (lx_bundle_load(policy, library, ret_bundle, err) < 0)
         return s->policy_dir ? lx_wrap(err, "LUNEXEC_POLICY_DIR \"%s\"", s->policy_dir) : -1;
     return 0;
+}
+
+struct lx_executor_opts lx_app_executor_opts(const struct lx_settings *s,
+                                             const json_t *policy_settings)
+{
+    return (struct lx_executor_opts){
+        .frontend_url = s->frontend_url,
+        .password = s->password,
+        .queue_name = s->queue_name,
+        .ns = s->ns,
+        .step_image = s->step_image,
+        .git_ca_cert = s->git_ca_cert,
+        .shared_volume = s->shared_volume,
+        .claim_name = s->claim_name,
+        .workspace_dir = s->workspace_dir,
+        .keep_workspaces = s->keep_workspaces,
+        .volume_type = s->volume_type,
+        .volume_size = s->volume_size,
+        .storage_class = s->storage_class,
+        .job_deadline_s = s->job_deadline_s,
+        .keep_jobs = s->keep_jobs,
+        .spool_dir = s->spool_dir,
+        .poll_interval_ms = s->poll_interval_ms,
+        .max_jobs = s->max_jobs,
+        .max_runtime_ms = s->max_runtime_ms,
+        .num_total_jobs = s->num_total_jobs,
+        .max_active_ms = s->max_active_ms,
+        .log_update_interval_ms = s->log_update_interval_ms,
+        .log_limit_step = s->log_limit_step,
+        .log_limit_job = s->log_limit_job,
+        .spool_limit = s->spool_limit,
+        .mask_patterns = s->mask_patterns,
+        .policy_settings = policy_settings,
+    };
 }

@@ -5,6 +5,7 @@
 #define LX_APP_PARTS_H
 
 #include "app/settings.h"
+#include "lunexec/executor.h"
 #include "lunexec/http.h"
 #include "lunexec/kube.h"
 #include "lunexec/policy.h"
@@ -13,6 +14,14 @@
  * if there was one. Release both in either case. */
 int lx_app_configure(const struct lx_env *env, struct lx_settings *ret_settings,
                      struct lx_kube_config *ret_cluster);
+
+/* The cluster that the settings name. Release in either case. */
+int lx_app_cluster(const struct lx_settings *settings, struct lx_kube_config *ret_cluster,
+                   struct lx_err *err);
+
+/* What the settings decide of an executor; the handles are NULL. All borrowed. */
+struct lx_executor_opts lx_app_executor_opts(const struct lx_settings *settings,
+                                             const json_t *policy_settings);
 
 /* The client for the frontend. */
 int lx_app_http(struct lx_loop *loop, const struct lx_settings *settings, struct lx_http **ret_http,

@@ -72,49 +72,21 @@ static void on_idle(void *arg)
 
 static struct lx_executor_opts executor_opts(struct app *app)
 {
-    const struct lx_settings *s = &app->settings;
-    return (struct lx_executor_opts){
-        .loop = app->loop,
-        .log = app->log,
-        .queue = app->queue,
-        .kube = app->kube,
-        .policy = app->policy,
-        .metrics = app->metrics,
-        .http = app->http,
-        .executor_name = app->executor_name,
-        .frontend_url = s->frontend_url,
-        .password = s->password,
-        .queue_name = s->queue_name,
-        .queue_label = app->queue_label,
-        .ns = s->ns,
-        .step_image = s->step_image,
-        .git_ca_cert = s->git_ca_cert,
-        .shared_volume = s->shared_volume,
-        .claim_name = s->claim_name,
-        .workspace_dir = s->workspace_dir,
-        .keep_workspaces = s->keep_workspaces,
-        .environment = app->environment,
-        .volume_type = s->volume_type,
-        .volume_size = s->volume_size,
-        .storage_class = s->storage_class,
-        .job_deadline_s = s->job_deadline_s,
-        .keep_jobs = s->keep_jobs,
-        .policy_settings = app->policy_settings,
-        .guardrails = app->guardrails,
-        .spool_dir = s->spool_dir,
-        .poll_interval_ms = s->poll_interval_ms,
-        .max_jobs = s->max_jobs,
-        .max_runtime_ms = s->max_runtime_ms,
-        .num_total_jobs = s->num_total_jobs,
-        .max_active_ms = s->max_active_ms,
-        .log_update_interval_ms = s->log_update_interval_ms,
-        .log_limit_step = s->log_limit_step,
-        .log_limit_job = s->log_limit_job,
-        .spool_limit = s->spool_limit,
-        .mask_patterns = s->mask_patterns,
-        .on_idle = on_idle,
-        .arg = app,
-    };
+    struct lx_executor_opts opts = lx_app_executor_opts(&app->settings, app->policy_settings);
+    opts.loop = app->loop;
+    opts.log = app->log;
+    opts.queue = app->queue;
+    opts.kube = app->kube;
+    opts.policy = app->policy;
+    opts.metrics = app->metrics;
+    opts.http = app->http;
+    opts.executor_name = app->executor_name;
+    opts.queue_label = app->queue_label;
+    opts.environment = app->environment;
+    opts.guardrails = app->guardrails;
+    opts.on_idle = on_idle;
+    opts.arg = app;
+    return opts;
 }
 
 static void on_ping(void *arg, const struct lx_err *err)

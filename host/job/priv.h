@@ -7,6 +7,7 @@
 #include "job/containers.h"
 #include "job/entries.h"
 #include "job/failure.h"
+#include "job/manifests.h"
 #include "job/metrics.h"
 #include "job/objects.h"
 #include "job/progress.h"
@@ -155,10 +156,8 @@ void lx_run_end_workspace(struct lx_run *run);
 /* Judges the pod record and goes on when it has ended. */
 void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted);
 
-/* What the plan check and completion need to know of a run. The containers array is freed by the
- * caller. */
-struct lx_plan_spec lx_run_plan_spec(const struct lx_run *run,
-                                     struct lx_plan_container **ret_containers);
+/* What the run's manifests are made from. */
+struct lx_manifests lx_run_manifests(const struct lx_run *run);
 
 /* ---- The executor ---- */
 

@@ -6,7 +6,6 @@
 #include "job/priv.h"
 
 #include "lunexec/clock.h"
-#include "lunexec/plan.h"
 #include "lunexec/text.h"
 
 /* How often, and how long apart, a leftover is asked to go away. */
@@ -15,42 +14,6 @@
 
 /* How long the answer to a create is waited for once the job is to end. */
 #define ANSWER_PATIENCE_MS 10000
-
-static json_t *bare_manifest(const struct lx_run *run, const struct lx_object *object)
-{
-    const struct lx_executor_opts *opts = &run->ex->opts;
-    const struct lx_workload *w = run->workload;
-    switch (object->role) {
-    case LX_OBJECT_SECRET:
-        return lx_workload_secret(w, opts->ns);
-    case LX_OBJECT_PULL_SECRET:
-        return lx_workload_pull_secret(w, opts->ns, run->job->docker_auth);
-    case LX_OBJECT_CLAIM:
-        return lx_workload_claim(w, opts->ns, opts->volume_size, opts->storage_class);
-    case LX_OBJECT_FILES:
-        return lx_cargo_secret(w->cargo, object->index, w->job_name, opts->ns, run->job_uid);
-    case LX_OBJECT_JOB:
-        break;
-    }
-    return json_incref(run->manifest);
-}
-
-static json_t *manifest_of(const struct lx_run *run, const struct lx_object *object,
-                           struct lx_err *err)
-{
-    lx_auto(json) json_t *manifest = bare_manifest(run, object);
-    if (!manifest) {
-        lx_fail(err, LX_E_INVALID, "%s %s cannot be written as JSON", object->what, object->name);
-        return NULL;
-    }
-    if (object->role == LX_OBJECT_JOB)
-        return lx_take(manifest);
-    struct lx_plan_container *containers = NULL;
-    struct lx_plan_spec spec = lx_run_plan_spec(run, &containers);
-    int result = lx_plan_label(json_object_get(manifest, "metadata"), &spec, err);
-    free(containers);
-    return result < 0 ? NULL : lx_take(manifest);
-}
 
 static void on_leftover_deleted(void *arg, const struct lx_kube_result *result)
 {
@@ -147,7 +110,9 @@ void lx_state_creating(struct lx_run *run)
         lx_run_go(run, LX_STATE_PENDING);
         return;
     }
-    lx_auto(json) json_t *manifest = manifest_of(run, object, &err);
+    struct lx_manifests manifests = lx_run_manifests(run);
+    lx_auto(json) json_t *manifest =
+        lx_manifests_object(&manifests, object, run->manifest, run->job_uid, &err);
     if (!manifest) {
         lx_run_fail(run, LX_FAIL_CLUSTER, "%s", err.text);
         return;

@@ -5,7 +5,6 @@
 
 #include "job/task.h"
 #include "lunexec/clock.h"
-#include "lunexec/plan.h"
 #include "lunexec/text.h"
 
 #include <string.h>
@@ -68,61 +67,23 @@ void lx_state_fetching(struct lx_run *run)
     lx_run_go(run, run->ex->opts.shared_volume ? LX_STATE_PREPARING : LX_STATE_PLANNING);
 }
 
-struct lx_plan_spec lx_run_plan_spec(const struct lx_run *run,
-                                     struct lx_plan_container **ret_containers)
+struct lx_manifests lx_run_manifests(const struct lx_run *run)
 {
-    const struct lx_executor_opts *opts = &run->ex->opts;
-    const struct lx_workload *workload = run->workload;
-    struct lx_plan_container *containers =
-        lx_alloc_array(workload->n_containers, sizeof *containers);
-    for (size_t i = 0; i < workload->n_containers; i++) {
-        const struct lx_workload_container *c = &workload->containers[i];
-        containers[i] = (struct lx_plan_container){
-            .name = c->name,
-            .init = c->init,
-            .command = c->command,
-            .args = c->args,
-            .env = c->env,
-        };
-    }
-    *ret_containers = containers;
-    return (struct lx_plan_spec){
-        .name = workload->job_name,
-        .ns = opts->ns,
-        .queue = run->job->queue,
-        .job_id = run->job->id,
-        .executor = opts->executor_name,
-        .policy_hash = lx_policy_hash(opts->policy),
-        .deadline_s = opts->job_deadline_s,
-        .containers = containers,
-        .n_containers = workload->n_containers,
-        .host_network_allowed = lx_json_bool(opts->policy_settings, "host_network", false),
-        .allowed_volumes = lx_json_arr(opts->policy_settings, "additional_volumes"),
-        .allowed_security_context =
-            lx_json_obj(opts->policy_settings, "container_security_context"),
-        .guardrails = opts->guardrails,
+    return (struct lx_manifests){
+        .opts = &run->ex->opts,
+        .job = run->job,
+        .workload = run->workload,
     };
 }
 
-static int accept_plan(struct lx_run *run, json_t *results, struct lx_err *err)
+static int accept_plan(struct lx_run *run, const json_t *results, struct lx_err *err)
 {
-    json_t *plan = json_array_get(results, 0);
-    if (!json_is_object(plan))
-        return lx_fail(err, LX_E_REFUSED, "job() must return a Job manifest (a table)");
-    struct lx_plan_container *containers = NULL;
-    struct lx_plan_spec spec = lx_run_plan_spec(run, &containers);
-    run->manifest = json_deep_copy(plan);
-    int result = -1;
-    if (!run->manifest)
-        lx_fail(err, LX_E_REFUSED, "job() returned a manifest that cannot be copied");
-    else if (lx_plan_check(run->manifest, &spec, err) == 0 &&
-             lx_plan_complete(run->manifest, &spec, err) == 0)
-        result = lx_workload_attach(run->workload, run->manifest, err);
-    free(containers);
-    if (result == 0)
-        lx_objects_add(&run->objects, run->workload,
-                       !run->workspace && lx_streq(run->ex->opts.volume_type, "pvc"));
-    return result;
+    struct lx_manifests manifests = lx_run_manifests(run);
+    if (lx_manifests_plan(&manifests, results, &run->manifest, err) < 0)
+        return -1;
+    lx_objects_add(&run->objects, run->workload,
+                   !run->workspace && lx_streq(run->ex->opts.volume_type, "pvc"));
+    return 0;
 }
 
 /* With the traceback, if a script raised the error. */
@@ -176,17 +137,16 @@ void lx_state_planning(struct lx_run *run)
     run->policy_call = lx_policy_call(ex->opts.policy, "job", args, on_plan, run);
 }
 
-static void on_admit(void *arg, bool defined, json_t *results, const struct lx_err *err)
+static void on_admit(void *arg, bool defined, json_t *results, const struct lx_err *call_err)
 {
     struct lx_run *run = arg;
+    struct lx_err err;
     run->policy_call = NULL;
-    if (err) {
+    if (call_err) {
         lx_run_fail(run, LX_FAIL_POLICY, "policy admit(): %s",
-                    policy_error(run->ex->opts.policy, err));
-    } else if (defined && json_is_false(json_array_get(results, 0))) {
-        const char *reason = json_string_value(json_array_get(results, 1));
-        lx_run_fail(run, LX_FAIL_POLICY, "the policy does not admit this job: %s",
-                    reason ? reason : "no reason given");
+                    policy_error(run->ex->opts.policy, call_err));
+    } else if (defined && lx_manifests_admitted(results, &err) < 0) {
+        lx_run_fail(run, LX_FAIL_POLICY, "%s", err.text);
     } else {
         run->admitted = true;
         lx_run_go(run, LX_STATE_CREATING);

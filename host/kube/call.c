@@ -179,6 +179,21 @@ struct lx_kube_call *lx_kube_create(struct lx_kube *kube, enum lx_kube_kind kind
                                     });
 }
 
+struct lx_kube_call *lx_kube_dry_run(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                     const json_t *body, uint64_t deadline_ms, lx_kube_cb cb,
+                                     void *arg)
+{
+    static const char query[] = "dryRun=All&fieldValidation=Strict";
+    return lx_kube_call_start(kube, &(struct lx_kube_call_opts){
+                                        .method = "POST",
+                                        .path = lx_kube_path(kind, ns, NULL, query),
+                                        .body = lx_json_text(body),
+                                        .deadline_ms = deadline_ms,
+                                        .cb = cb,
+                                        .arg = arg,
+                                    });
+}
+
 struct lx_kube_call *lx_kube_get(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
                                  const char *name, uint64_t deadline_ms, lx_kube_cb cb, void *arg)
 {

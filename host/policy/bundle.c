@@ -116,12 +116,12 @@ static void hash_modules(struct lx_bundle *bundle)
     snprintf(bundle->hash, sizeof bundle->hash, "%016" PRIx64, hash);
 }
 
-static bool has_policy(const struct lx_bundle *bundle)
+static struct module *find_module(const struct lx_bundle *bundle, const char *name)
 {
     for (size_t i = 0; i < bundle->n_modules; i++)
-        if (lx_streq(bundle->modules[i].name, "policy"))
-            return true;
-    return false;
+        if (lx_streq(bundle->modules[i].name, name))
+            return &bundle->modules[i];
+    return NULL;
 }
 
 int lx_bundle_load(const char *policy_dir, const char *library_dir, struct lx_bundle **ret_bundle,
@@ -136,7 +136,7 @@ int lx_bundle_load(const char *policy_dir, const char *library_dir, struct lx_bu
         err = &local;
     if (add_folder(bundle, policy_dir, "", err))
         return -1;
-    if (!has_policy(bundle))
+    if (!find_module(bundle, "policy"))
         return lx_fail(err, LX_E_INVALID, "policy folder %s has no policy.lua", policy_dir);
     if (add_folder(bundle, library, "lunexec.", err))
         return -1;
@@ -154,6 +154,23 @@ void lx_bundle_free(struct lx_bundle *bundle)
     free(bundle->modules);
     lx_buf_done(&bundle->text);
     free(bundle);
+}
+
+int lx_bundle_prefix(struct lx_bundle *bundle, const char *module, const char *text,
+                     struct lx_err *err)
+{
+    struct module *found = find_module(bundle, module);
+    if (!found)
+        return lx_fail(err, LX_E_NOT_FOUND, "the policy has no module %s", module);
+    lx_auto(str) char *source =
+        lx_strf("%s%.*s", text, (int)found->len, lx_buf_str(&bundle->text) + found->at);
+    size_t at = bundle->text.len;
+    if (lx_buf_adds(&bundle->text, source, err))
+        return -1;
+    found->at = at;
+    found->len = bundle->text.len - at;
+    hash_modules(bundle);
+    return 0;
 }
 
 const char *lx_bundle_hash(const struct lx_bundle *bundle)

@@ -109,6 +109,11 @@ static void finish_all(struct lx_policy *policy, const struct lx_err *err)
     }
 }
 
+const json_t *lx_policy_functions(const struct lx_policy *policy)
+{
+    return policy->functions;
+}
+
 static bool is_defined(const struct lx_policy *policy, const char *function)
 {
     for (size_t i = 0; i < json_array_size(policy->functions); i++)

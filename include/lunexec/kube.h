@@ -65,6 +65,10 @@ struct lx_kube_call;
 struct lx_kube_call *lx_kube_create(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
                                     const json_t *body, uint64_t deadline_ms, lx_kube_cb cb,
                                     void *arg);
+/* The same as create, but the server only validates, strictly, and keeps nothing. */
+struct lx_kube_call *lx_kube_dry_run(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                     const json_t *body, uint64_t deadline_ms, lx_kube_cb cb,
+                                     void *arg);
 struct lx_kube_call *lx_kube_get(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
                                  const char *name, uint64_t deadline_ms, lx_kube_cb cb, void *arg);
 /* `query` is appended as is ("labelSelector=..."), NULL for none. */

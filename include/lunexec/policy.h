@@ -22,6 +22,10 @@ struct lx_bundle;
 int lx_bundle_load(const char *policy_dir, const char *library_dir, struct lx_bundle **ret_bundle,
                    struct lx_err *err);
 void lx_bundle_free(struct lx_bundle *bundle);
+/* Puts `text` before the source of a module ("policy": policy.lua); without a line feed in it, line
+ * numbers stay as they are. LX_E_NOT_FOUND when there is no such module, LX_E_LIMIT. */
+int lx_bundle_prefix(struct lx_bundle *bundle, const char *module, const char *text,
+                     struct lx_err *err);
 /* 16 hex digits over names and contents; the same for the same scripts. Borrowed. */
 const char *lx_bundle_hash(const struct lx_bundle *bundle);
 
@@ -49,6 +53,8 @@ int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle, const struct l
 /* Kills the child; calls still open are cancelled without a callback. */
 void lx_policy_free(struct lx_policy *policy);
 const char *lx_policy_hash(const struct lx_policy *policy);
+/* Array of the names of all functions in the policy's table; NULL before it is ready. Borrowed. */
+const json_t *lx_policy_functions(const struct lx_policy *policy);
 pid_t lx_policy_child_pid(const struct lx_policy *policy); /* 0 while there is none */
 
 /* The whole text of the last error that a script raised, with its traceback in lines, at most

@@ -1,0 +1,83 @@
+#include "tool.h"
+
+#include "lunexec/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WAIT_MS 10000
+
+struct benching {
+    bool done, failed;
+    struct lx_err err;
+};
+
+static void on_result(void *arg, bool defined, json_t *results, const struct lx_err *err)
+{
+    struct benching *b = arg;
+    (void)defined;
+    (void)results;
+    b->done = true;
+    b->failed = err != NULL;
+    if (err)
+        b->err = *err;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int one_call(struct lx_session *session, const json_t *args, uint64_t *ret_ns,
+                    struct lx_err *err)
+{
+    struct benching b = {0};
+    uint64_t began = lx_now_ns();
+    struct lx_policy_call *call = lx_policy_call(session->policy, "job", args, on_result, &b);
+    if (lx_loop_run_until(session->opts.loop, &b.done, WAIT_MS, err) < 0) {
+        lx_policy_cancel(call);
+        return -1;
+    }
+    *ret_ns = lx_now_ns() - began;
+    if (!b.failed)
+        return 0;
+    *err = b.err;
+    return -1;
+}
+
+static int bench(struct lx_tool *tool, struct lx_session *session, uint64_t *times,
+                 struct lx_err *err)
+{
+    const char *name;
+    json_t *task = NULL;
+    lx_auto(job) struct lx_job *job = NULL;
+    size_t n = (size_t)tool->calls;
+    if (lx_tool_sample(1, &name, &job, err) < 0 ||
+        lx_preview_task(&session->opts, job, &task, err) < 0)
+        return -1;
+    lx_auto(json) json_t *args = json_pack("[o, O]", task, session->opts.policy_settings);
+    for (size_t i = 0; i < n; i++) {
+        if (one_call(session, args, &times[i], err) < 0)
+            return -1;
+    }
+    qsort(times, n, sizeof *times, compare);
+    printf("job(), %s: %zu calls, median %.1f us, p99.9 %.1f us, longest %.1f us\n", name, n,
+           (double)times[n / 2] / 1000.0, (double)times[n * 999 / 1000] / 1000.0,
+           (double)times[n - 1] / 1000.0);
+    return 0;
+}
+
+int lx_policy_bench_main(struct lx_tool *tool)
+{
+    struct lx_session session = {0};
+    struct lx_err err;
+    int status = LX_TOOL_FINE;
+    uint64_t *times = lx_alloc_array((size_t)tool->calls, sizeof *times);
+    if (lx_session_open(tool, tool->policy_dir, NULL, &session, &err) < 0 ||
+        bench(tool, &session, times, &err) < 0)
+        status = lx_session_failed(&session, "", &err);
+    lx_session_close(&session);
+    free(times);
+    return status;
+}
