@@ -62,8 +62,9 @@ static int bench(struct lx_tool *tool, struct lx_session *session, uint64_t *tim
             return -1;
     }
     qsort(times, n, sizeof *times, compare);
+    size_t middle = n / 2, late = n * 999 / 1000;
     printf("job(), %s: %zu calls, median %.1f us, p99.9 %.1f us, longest %.1f us\n", name, n,
-           (double)times[n / 2] / 1000.0, (double)times[n * 999 / 1000] / 1000.0,
+           (double)times[middle] / 1000.0, (double)times[late] / 1000.0,
            (double)times[n - 1] / 1000.0);
     return 0;
 }

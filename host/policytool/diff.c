@@ -85,7 +85,7 @@ static int diff_all(struct lx_tool *tool, struct lx_session sessions[2], struct 
     lx_auto(strv) char **names = NULL;
     if (list_jobs(tool->jobs_dir, &names, err) < 0)
         return -1;
-    for (char **name = names; *name; name++) {
+    for (char **name = names; name && *name; name++) {
         if (diff_one(tool, sessions, *name, out, err) < 0)
             return -1;
     }
