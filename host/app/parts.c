@@ -80,13 +80,13 @@ int lx_app_http(struct lx_loop *loop, const struct lx_settings *s, struct lx_htt
 int lx_app_bundle(const struct lx_settings *s, struct lx_bundle **ret_bundle, struct lx_err *err)
 {
     lx_auto(str) char *data = NULL;
-    if ((!s->policy_dir || !s->library_dir) && lx_app_data_dir(&data, err) < 0)
+    if (lx_app_data_dir(&data, err) < 0 && !(s->policy_dir && s->library_dir))
         return -1;
-    lx_auto(str) char *policy =
-        s->policy_dir ? lx_strdup(s->policy_dir) : lx_path_join(data, "scripts");
+    lx_auto(str) char *scripts = data ? lx_path_join(data, "scripts") : NULL;
     lx_auto(str) char *library =
         s->library_dir ? lx_strdup(s->library_dir) : lx_path_join(data, "lua");
-    if (lx_bundle_load(policy, library, ret_bundle, err) < 0)
+    if (lx_bundle_load(s->policy_dir ? s->policy_dir : scripts, scripts, library, ret_bundle, err) <
+        0)
         return s->policy_dir ? lx_wrap(err, "LUNEXEC_POLICY_DIR \"%s\"", s->policy_dir) : -1;
     return 0;
 }

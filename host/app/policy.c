@@ -69,7 +69,7 @@ static int run_tool(const struct lx_env *env, const struct lx_settings *s, int a
     if (lx_guardrails_parse(s->guardrails, &guardrails, err) < 0)
         return lx_wrap(err, "LUNEXEC_GUARDRAILS");
     const char *base = data ? data : "";
-    lx_auto(str) char *scripts = lx_path_join(base, "scripts");
+    lx_auto(str) char *scripts = data ? lx_path_join(data, "scripts") : NULL;
     lx_auto(str) char *library =
         s->library_dir ? lx_strdup(s->library_dir) : lx_path_join(base, "lua");
     lx_auto(json) json_t *policy_settings = lx_settings_for_policy(s);

@@ -63,6 +63,12 @@ static int list_files(const char *dir, char *files[FILES_MAX], size_t *ret_n, st
     return rc;
 }
 
+/* The name that `require` knows a file by. free() */
+static char *module_name(const char *prefix, const char *file)
+{
+    return lx_strf("%s%.*s", prefix, (int)(strlen(file) - strlen(SUFFIX)), file);
+}
+
 static int add_module(struct lx_bundle *bundle, struct module *module, const char *prefix,
                       const char *dir, const char *file, struct lx_err *err)
 {
@@ -75,10 +81,25 @@ static int add_module(struct lx_bundle *bundle, struct module *module, const cha
         return -1;
     }
     module->len = bundle->text.len - module->at;
-    module->name = lx_strf("%s%.*s", prefix, (int)(strlen(file) - strlen(SUFFIX)), file);
+    module->name = module_name(prefix, file);
     return 0;
 }
 
+static struct module *find_module(const struct lx_bundle *bundle, const char *name)
+{
+    for (size_t i = 0; i < bundle->n_modules; i++)
+        if (lx_streq(bundle->modules[i].name, name))
+            return &bundle->modules[i];
+    return NULL;
+}
+
+static bool has_file(const struct lx_bundle *bundle, const char *prefix, const char *file)
+{
+    lx_auto(str) char *name = module_name(prefix, file);
+    return find_module(bundle, name) != NULL;
+}
+
+/* Adds the folder's modules that the bundle does not have yet. */
 static int add_folder(struct lx_bundle *bundle, const char *dir, const char *prefix,
                       struct lx_err *err)
 {
@@ -86,10 +107,11 @@ static int add_folder(struct lx_bundle *bundle, const char *dir, const char *pre
     size_t n = 0;
     int rc = list_files(dir, files, &n, err);
     for (size_t i = 0; i < n; i++) {
-        if (rc == 0)
+        bool shadowed = has_file(bundle, prefix, files[i]);
+        if (rc == 0 && !shadowed)
             rc =
                 add_module(bundle, &bundle->modules[bundle->n_modules], prefix, dir, files[i], err);
-        if (rc == 0)
+        if (rc == 0 && !shadowed)
             bundle->n_modules++;
         free(files[i]);
     }
@@ -116,21 +138,13 @@ static void hash_modules(struct lx_bundle *bundle)
     snprintf(bundle->hash, sizeof bundle->hash, "%016" PRIx64, hash);
 }
 
-static struct module *find_module(const struct lx_bundle *bundle, const char *name)
-{
-    for (size_t i = 0; i < bundle->n_modules; i++)
-        if (lx_streq(bundle->modules[i].name, name))
-            return &bundle->modules[i];
-    return NULL;
-}
-
-int lx_bundle_load(const char *policy_dir, const char *library_dir, struct lx_bundle **ret_bundle,
-                   struct lx_err *err)
+int lx_bundle_load(const char *policy_dir, const char *scripts_dir, const char *library_dir,
+                   struct lx_bundle **ret_bundle, struct lx_err *err)
 {
     lx_auto(bundle) struct lx_bundle *bundle = lx_alloc(sizeof *bundle);
     lx_auto(str) char *library = lx_strf("%s/lunexec", library_dir);
     lx_buf_init(&bundle->text, LX_BUNDLE_MAX);
-    bundle->modules = lx_alloc_array(2 * FILES_MAX, sizeof *bundle->modules);
+    bundle->modules = lx_alloc_array(3 * FILES_MAX, sizeof *bundle->modules);
     struct lx_err local;
     if (!err)
         err = &local;
@@ -138,6 +152,8 @@ int lx_bundle_load(const char *policy_dir, const char *library_dir, struct lx_bu
         return -1;
     if (!find_module(bundle, "policy"))
         return lx_fail(err, LX_E_INVALID, "policy folder %s has no policy.lua", policy_dir);
+    if (scripts_dir && add_folder(bundle, scripts_dir, "", err))
+        return -1;
     if (add_folder(bundle, library, "lunexec.", err))
         return -1;
     hash_modules(bundle);

@@ -60,7 +60,7 @@ static int try_samples(struct lx_tool *tool, struct lx_session *session, struct 
 static int try_network(struct lx_tool *tool, struct lx_session *session, struct lx_err *err)
 {
     lx_auto(json) json_t *results = NULL;
-    if (lx_session_call(tool, session, "network", &results, err) < 0)
+    if (lx_session_call(tool, session, "network", NULL, &results, err) < 0)
         return -1;
     if (results && !json_is_array(json_array_get(results, 0)))
         return lx_fail(err, LX_E_REFUSED, "network() must return a list of NetworkPolicies");

@@ -15,6 +15,17 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* With one argument, what it changes of --policy. */
+static const char *old_dir(const struct lx_tool *tool)
+{
+    return tool->args[1] ? tool->args[0] : tool->policy_dir;
+}
+
+static const char *new_dir(const struct lx_tool *tool)
+{
+    return tool->args[1] ? tool->args[1] : tool->args[0];
+}
+
 /* The *.json of a directory, sorted. */
 static int list_jobs(const char *dir, char ***ret_names, struct lx_err *err)
 {
@@ -74,8 +85,8 @@ static int diff_one(struct lx_tool *tool, struct lx_session sessions[2], const c
         return -1;
     lx_auto(str) char *old_text = without_hash(&sessions[0], lx_buf_str(&old));
     lx_auto(str) char *new_text = without_hash(&sessions[1], lx_buf_str(&new));
-    lx_auto(str) char *old_name = lx_strf("%s: %s", tool->args[0], name);
-    lx_auto(str) char *new_name = lx_strf("%s: %s", tool->args[1], name);
+    lx_auto(str) char *old_name = lx_strf("%s: %s", old_dir(tool), name);
+    lx_auto(str) char *new_name = lx_strf("%s: %s", new_dir(tool), name);
     return lx_tool_diff(old_name, old_text, new_name, new_text, out, err);
 }
 
@@ -102,8 +113,8 @@ int lx_policy_diff_main(struct lx_tool *tool)
         return LX_TOOL_WRONG;
     }
     int status;
-    if (lx_session_open(tool, tool->args[0], NULL, &sessions[0], &err) < 0 ||
-        lx_session_open(tool, tool->args[1], NULL, &sessions[1], &err) < 0 ||
+    if (lx_session_open(tool, old_dir(tool), NULL, &sessions[0], &err) < 0 ||
+        lx_session_open(tool, new_dir(tool), NULL, &sessions[1], &err) < 0 ||
         diff_all(tool, sessions, &out, &err) < 0) {
         fprintf(stderr, "lunexec: %s\n", err.text);
         status = LX_TOOL_WRONG;

@@ -76,7 +76,7 @@ static json_t *codeintel(void)
                             "dir", "cmd", "env"));
 }
 
-int lx_tool_sample(size_t index, const char **ret_name, struct lx_job **ret_job, struct lx_err *err)
+json_t *lx_tool_sample_payload(size_t index, const char **ret_name)
 {
     static const struct {
         const char *name;
@@ -87,9 +87,17 @@ int lx_tool_sample(size_t index, const char **ret_name, struct lx_job **ret_job,
         {"codeintel", codeintel},
     };
     if (index >= sizeof samples / sizeof *samples)
-        return lx_fail(err, LX_E_NOT_FOUND, "no further sample");
-    lx_auto(json) json_t *payload = samples[index].make();
+        return NULL;
+    json_t *payload = samples[index].make();
     lx_assert(payload);
     *ret_name = samples[index].name;
+    return payload;
+}
+
+int lx_tool_sample(size_t index, const char **ret_name, struct lx_job **ret_job, struct lx_err *err)
+{
+    lx_auto(json) json_t *payload = lx_tool_sample_payload(index, ret_name);
+    if (!payload)
+        return lx_fail(err, LX_E_NOT_FOUND, "no further sample");
     return lx_job_parse(payload, NULL, ret_job, err);
 }

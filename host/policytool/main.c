@@ -13,17 +13,22 @@ static const char usage[] =
     "\n"
     "  check [DIR]                 load the policy and try it on sample jobs\n"
     "  render --job FILE           print the objects that a job would get\n"
-    "  diff OLD NEW --jobs DIR     compare what two policies make of jobs\n"
+    "  diff [OLD] NEW --jobs DIR   compare what two policies make of jobs\n"
     "  new DIR                     start a policy of your own\n"
-    "  test DIR                    run DIR's *_spec.lua with busted\n"
+    "  test [DIR]                  run DIR's specs with busted, the policy in its sandbox\n"
     "  network                     print the NetworkPolicies\n"
+    "  call [FUNCTION]             call a function with the JSON array on standard input;\n"
+    "                              without FUNCTION: list what there is\n"
     "  bench                       measure job(), process boundary included\n"
     "\n"
-    "  --policy DIR   the policy [LUNEXEC_POLICY_DIR, or the bundled scripts]\n"
+    "  --policy DIR   the policy, where a command is not given one [LUNEXEC_POLICY_DIR, or the\n"
+    "                 bundled scripts]\n"
     "  --job FILE     a job as the queue hands it out (JSON)\n"
     "  --jobs DIR     a directory of such files, *.json\n"
     "  --json         JSON instead of YAML\n"
     "  --cluster      check, render: send each object to the cluster as a dry run\n"
+    "  --output NAME  test: TAP [unless .busted says otherwise], junit, or another of busted's\n"
+    "  --module NAME  call: a file of the policy other than policy.lua\n"
     "  --calls N      bench: how many calls [10000]\n"
     "\n"
     "Exit status: 0 fine, 1 refused by policy or guardrail, 2 wrong usage; of diff: 0 same,\n"
@@ -35,9 +40,9 @@ static const struct command {
     size_t min_args, max_args;
 } commands[] = {
     {"check", lx_policy_check_main, 0, 1}, {"render", lx_policy_render_main, 0, 0},
-    {"diff", lx_policy_diff_main, 2, 2},   {"new", lx_policy_new_main, 1, 1},
-    {"test", lx_policy_test_main, 1, 1},   {"network", lx_policy_network_main, 0, 0},
-    {"bench", lx_policy_bench_main, 0, 0},
+    {"diff", lx_policy_diff_main, 1, 2},   {"new", lx_policy_new_main, 1, 1},
+    {"test", lx_policy_test_main, 0, 1},   {"network", lx_policy_network_main, 0, 0},
+    {"bench", lx_policy_bench_main, 0, 0}, {"call", lx_policy_call_main, 0, 1},
 };
 
 static int wrong(const char *what, const char *detail)
@@ -49,14 +54,18 @@ static int wrong(const char *what, const char *detail)
 /* 0: go on; 1: help was shown; 2: wrong usage. */
 static int read_options(struct lx_tool *tool, int argc, char **argv)
 {
-    enum { POLICY = 1, JOB, JOBS, JSON, CLUSTER, CALLS, HELP };
+    enum { POLICY = 1, JOB, JOBS, MODULE, OUTPUT, JSON, CLUSTER, CALLS, HELP };
     static const struct option table[] = {
         {"policy", required_argument, NULL, POLICY}, {"job", required_argument, NULL, JOB},
-        {"jobs", required_argument, NULL, JOBS},     {"json", no_argument, NULL, JSON},
+        {"jobs", required_argument, NULL, JOBS},     {"module", required_argument, NULL, MODULE},
+        {"output", required_argument, NULL, OUTPUT}, {"json", no_argument, NULL, JSON},
         {"cluster", no_argument, NULL, CLUSTER},     {"calls", required_argument, NULL, CALLS},
         {"help", no_argument, NULL, HELP},           {0}};
-    const char **texts[] = {
-        [POLICY] = &tool->policy_dir, [JOB] = &tool->job_file, [JOBS] = &tool->jobs_dir};
+    const char **texts[] = {[POLICY] = &tool->policy_dir,
+                            [JOB] = &tool->job_file,
+                            [JOBS] = &tool->jobs_dir,
+                            [MODULE] = &tool->module,
+                            [OUTPUT] = &tool->output};
     int o;
     optind = 0;
     while ((o = getopt_long(argc, argv, "h", table, NULL)) != -1) {

@@ -13,10 +13,8 @@ static const char spec[] =
     "-- What this policy promises; `lunexec policy test DIR` runs it.\n"
     "local testing = require \"lunexec.testing\"\n"
     "\n"
-    "local DIR = debug.getinfo(1, \"S\").source:match(\"^@(.*)/[^/]*$\") or \".\"\n"
-    "\n"
     "describe(\"the policy\", function()\n"
-    "  local policy = testing.load(DIR)\n"
+    "  local policy = testing.load(testing.here())\n"
     "\n"
     "  it(\"makes a Job of the task's name\", function()\n"
     "    local task = testing.task()\n"
@@ -29,11 +27,13 @@ static const char readme[] =
     "-- A policy for Lunexec, started as a copy of the default one.\n"
     "--\n"
     "-- policy.lua lists the functions that the executor calls; the other files have one topic\n"
-    "-- each. Change one, then:\n"
+    "-- each. Those that you do not change can be deleted: the executor brings its own. Change "
+    "one,\n"
+    "-- then:\n"
     "--\n"
     "--   lunexec policy check DIR                      does it load, does it work on samples?\n"
     "--   lunexec policy test DIR                       policy_spec.lua\n"
-    "--   lunexec policy render --policy DIR --job FILE what does a job get?\n"
+    "--   lunexec policy diff DIR --jobs DIR/jobs       what changes for the jobs in jobs/?\n"
     "--\n"
     "-- LUNEXEC_POLICY_DIR=DIR makes the executor use it.\n";
 
@@ -69,21 +69,52 @@ static int copy_scripts(const char *from, const char *to, struct lx_err *err)
     if (!handle)
         return lx_fail_errno(err, errno, "%s", from);
     for (struct dirent *entry = readdir(handle); entry && result == 0; entry = readdir(handle)) {
-        if (entry->d_name[0] != '.' && lx_ends_with(entry->d_name, ".lua"))
+        if (entry->d_name[0] != '.' && lx_ends_with(entry->d_name, ".lua") &&
+            !lx_ends_with(entry->d_name, "_spec.lua"))
             result = copy_script(from, to, entry->d_name, err);
     }
     closedir(handle);
     return result;
 }
 
+/* The sample jobs, for `render` and `diff`. */
+static int write_jobs(const char *dir, struct lx_err *err)
+{
+    static const char *const files[] = {"batches-1.json", "batches-3.json", "codeintel.json"};
+    lx_auto(str) char *jobs = lx_path_join(dir, "jobs");
+    if (lx_mkdirs(jobs, 0755, err) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(SCRIPT_MAX);
+        const char *name;
+        lx_auto(json) json_t *payload = lx_tool_sample_payload(i, &name);
+        lx_auto(str) char *path = lx_path_join(jobs, files[i]);
+        lx_assert(payload);
+        if (lx_json_dump_pretty(payload, &text, err) < 0 ||
+            lx_file_write(path, lx_buf_str(&text), text.len, 0644, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int make(struct lx_tool *tool, const char *dir, struct lx_err *err)
+{
+    bool given = tool->policy_dir != tool->host->policy_dir;
+    const char *from = given ? tool->policy_dir : tool->host->scripts_dir;
+    lx_auto(str) char *spec_file = lx_path_join(dir, "policy_spec.lua");
+    if (!from)
+        return lx_fail(err, LX_E_NOT_FOUND, "the bundled scripts are not where they should be");
+    if (need_empty(dir, err) < 0 || lx_mkdirs(dir, 0755, err) < 0 ||
+        copy_scripts(from, dir, err) < 0 || write_jobs(dir, err) < 0)
+        return -1;
+    return lx_file_write(spec_file, spec, sizeof spec - 1, 0644, err);
+}
+
 int lx_policy_new_main(struct lx_tool *tool)
 {
     const char *dir = tool->args[0];
-    lx_auto(str) char *spec_file = lx_path_join(dir, "policy_spec.lua");
     struct lx_err err;
-    if (need_empty(dir, &err) < 0 || lx_mkdirs(dir, 0755, &err) < 0 ||
-        copy_scripts(tool->host->scripts_dir, dir, &err) < 0 ||
-        lx_file_write(spec_file, spec, sizeof spec - 1, 0644, &err) < 0) {
+    if (make(tool, dir, &err) < 0) {
         fprintf(stderr, "lunexec: policy new: %s\n", err.text);
         return LX_TOOL_WRONG;
     }

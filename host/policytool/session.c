@@ -28,7 +28,7 @@ int lx_session_open(struct lx_tool *tool, const char *dir, const char *prefix,
     struct lx_bundle *bundle = NULL;
     struct waiting w = {0};
     *ret = (struct lx_session){.opts = tool->host->executor};
-    if (lx_bundle_load(dir, tool->host->library_dir, &bundle, err) < 0)
+    if (lx_bundle_load(dir, tool->host->scripts_dir, tool->host->library_dir, &bundle, err) < 0)
         return -1;
     if (prefix && lx_bundle_prefix(bundle, "policy", prefix, err) < 0) {
         lx_bundle_free(bundle);
@@ -79,11 +79,12 @@ static void on_result(void *arg, bool defined, json_t *results, const struct lx_
 }
 
 int lx_session_call(struct lx_tool *tool, struct lx_session *session, const char *function,
-                    json_t **ret_results, struct lx_err *err)
+                    const json_t *args, json_t **ret_results, struct lx_err *err)
 {
     struct waiting w = {0};
-    lx_auto(json) json_t *args = json_pack("[O]", session->opts.policy_settings);
-    struct lx_policy_call *call = lx_policy_call(session->policy, function, args, on_result, &w);
+    lx_auto(json) json_t *settings = json_pack("[O]", session->opts.policy_settings);
+    struct lx_policy_call *call =
+        lx_policy_call(session->policy, function, args ? args : settings, on_result, &w);
     if (lx_loop_run_until(tool->loop, &w.done, WAIT_MS, err) < 0) {
         lx_policy_cancel(call);
         return -1;

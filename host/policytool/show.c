@@ -74,7 +74,7 @@ static int network(struct lx_tool *tool, struct lx_session *session, struct lx_e
 {
     __attribute__((cleanup(lx_auto_buf))) struct lx_buf out = LX_BUF_INIT(OUTPUT_MAX);
     lx_auto(json) json_t *results = NULL;
-    if (lx_session_call(tool, session, "network", &results, err) < 0)
+    if (lx_session_call(tool, session, "network", NULL, &results, err) < 0)
         return -1;
     const json_t *policies = json_array_get(results, 0);
     if (!results)

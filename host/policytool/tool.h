@@ -11,7 +11,7 @@ enum { LX_TOOL_FINE = 0, LX_TOOL_REFUSED = 1, LX_TOOL_WRONG = 2 };
 
 struct lx_tool {
     const struct lx_policytool *host;
-    const char *policy_dir, *job_file, *jobs_dir; /* options */
+    const char *policy_dir, *job_file, *jobs_dir, *module, *output; /* options */
     bool json, cluster;
     int64_t calls;
     char **args; /* what is not an option; NULL-terminated */
@@ -35,10 +35,10 @@ void lx_session_close(struct lx_session *session);
 /* Prints the error to stderr, with a script's traceback below it, and gives the exit status. */
 int lx_session_failed(const struct lx_session *session, const char *what, const struct lx_err *err);
 
-/* Calls a function with the settings alone; the results are the caller's, NULL if the policy has no
- * such function. */
+/* Calls a function with the values of an array (NULL: with the settings alone); the results are the
+ * caller's, NULL if the policy has no such function. */
 int lx_session_call(struct lx_tool *tool, struct lx_session *session, const char *function,
-                    json_t **ret_results, struct lx_err *err);
+                    const json_t *args, json_t **ret_results, struct lx_err *err);
 
 /* ---- jobs.c ---- */
 
@@ -46,6 +46,9 @@ int lx_session_call(struct lx_tool *tool, struct lx_session *session, const char
 int lx_tool_read_job(const struct lx_tool *tool, const char *path, struct lx_job **ret_job,
                      struct lx_err *err);
 
+/* The bundled samples as the queue would hand them out; NULL beyond the last. *ret_name is static.
+ */
+json_t *lx_tool_sample_payload(size_t index, const char **ret_name);
 /* The bundled samples; LX_E_NOT_FOUND beyond the last. *ret_name is static. */
 int lx_tool_sample(size_t index, const char **ret_name, struct lx_job **ret_job,
                    struct lx_err *err);
@@ -79,5 +82,6 @@ int lx_policy_new_main(struct lx_tool *tool);
 int lx_policy_bench_main(struct lx_tool *tool);
 int lx_policy_test_main(struct lx_tool *tool);
 int lx_policy_network_main(struct lx_tool *tool);
+int lx_policy_call_main(struct lx_tool *tool);
 
 #endif

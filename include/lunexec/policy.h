@@ -16,11 +16,11 @@
 struct lx_bundle;
 
 #define LX_BUNDLE_HASH_SIZE 17
-/* Reads *.lua of `policy_dir` (flat) and of `library_dir`/lunexec. At most 1 MiB in all. Files
- * whose names begin with '.' and `*_spec.lua` are left out. LX_E_INVALID when policy.lua is
- * missing, naming the directory. */
-int lx_bundle_load(const char *policy_dir, const char *library_dir, struct lx_bundle **ret_bundle,
-                   struct lx_err *err);
+/* Reads *.lua of `policy_dir` (flat), of `scripts_dir` those that policy_dir has not (NULL: none),
+ * and of `library_dir`/lunexec. At most 1 MiB in all. Files whose names begin with '.' and
+ * `*_spec.lua` are left out. LX_E_INVALID when policy_dir has no policy.lua, naming it. */
+int lx_bundle_load(const char *policy_dir, const char *scripts_dir, const char *library_dir,
+                   struct lx_bundle **ret_bundle, struct lx_err *err);
 void lx_bundle_free(struct lx_bundle *bundle);
 /* Puts `text` before the source of a module ("policy": policy.lua); without a line feed in it, line
  * numbers stay as they are. LX_E_NOT_FOUND when there is no such module, LX_E_LIMIT. */

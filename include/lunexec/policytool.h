@@ -11,7 +11,7 @@ struct lx_policytool {
     struct lx_executor_opts executor; /* what the settings decide; handles are NULL */
     const char *queue;                /* of jobs that do not say theirs */
     const char *policy_dir;           /* without --policy */
-    const char *scripts_dir;          /* the bundled scripts */
+    const char *scripts_dir;          /* the bundled scripts; NULL: there are none */
     const char *library_dir;
     char *const *environment;
     /* Where --cluster sends to. The caller releases *ret_config in either case. */

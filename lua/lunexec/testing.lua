@@ -5,6 +5,10 @@
 ---     local policy = testing.load("scripts")
 ---     local job = testing.call(policy, "job", testing.task(), testing.settings())
 ---
+--- Under `lunexec policy test` the policy runs in the executor's own sandbox instead, with its
+--- limits and in a process of its own: `load` then gives functions that call it there, so what goes
+--- in and out must be values that JSON can hold, and nothing lives from one call to the next.
+---
 --- Unlike the rest of the library this reads and writes files; a policy cannot require it.
 
 local json = require "lunexec.json"
@@ -14,6 +18,9 @@ local merge = require "lunexec.merge"
 local M = {}
 
 local LIBRARY = debug.getinfo(1, "S").source:match("^@(.*)testing%.lua$")
+
+--- Where the bundled scripts may be: in the project and an installation, and in a rock.
+local SCRIPTS = { LIBRARY .. "../../scripts/", LIBRARY .. "scripts/" }
 
 --- The functions that a policy has; nothing else is defined.
 M.FUNCTIONS = {
@@ -56,12 +63,30 @@ local function pick(from, names)
   return picked
 end
 
+local function is_there(path)
+  local file = io.open(path, "rb")
+  return file ~= nil and file:close()
+end
+
+--- A file of the policy's own, or the bundled one of that name.
+local function file_of_bundle(dir, name)
+  local own = dir .. "/" .. name .. ".lua"
+  if name ~= "policy" and not is_there(own) then
+    for _, scripts in ipairs(SCRIPTS) do
+      if is_there(scripts .. name .. ".lua") then
+        return scripts .. name .. ".lua"
+      end
+    end
+  end
+  return own
+end
+
 local function file_of(dir, name)
   local module = name:match("^lunexec%.([%w_]+)$")
   if module and module ~= "testing" then
     return LIBRARY .. module .. ".lua"
   elseif name:find("^[%w_-]+$") then
-    return dir .. "/" .. name .. ".lua"
+    return file_of_bundle(dir, name)
   end
   error(("a policy cannot require %q"):format(name), 0)
 end
@@ -106,12 +131,66 @@ function M.environment(dir)
   return environment
 end
 
---- Loads a file of a bundle: its `policy.lua`, or another one to test that by itself.
+local function quoted(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- What `lunexec policy call` prints for arguments; an error with what it says on failure.
+local function in_sandbox(dir, name, func, arguments)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  file:write(arguments)
+  file:close()
+  local command = { quoted(os.getenv("LUNEXEC_SANDBOX")), "policy call --policy", quoted(dir),
+    "--module", quoted(name), func and quoted(func) or "", "<", quoted(path), "2>&1" }
+  local answer = assert(io.popen(table.concat(command, " ")))
+  local text = answer:read("a")
+  local fine = answer:close()
+  os.remove(path)
+  if not fine then
+    error(text:gsub("^lunexec: ", ""):gsub("\n$", ""), 0)
+  end
+  return assert(jsontext.decode(text))
+end
+
+--- The functions of a file as functions that run in the sandbox.
+local function load_in_sandbox(dir, name)
+  local module = name == "policy" and { api = 1 } or {}
+  for _, func in ipairs(in_sandbox(dir, name, nil, "[]")) do
+    module[func] = function(...)
+      local arguments = json.array({ ... })
+      for index = 1, select("#", ...) do
+        arguments[index] = arguments[index] == nil and json.null or arguments[index]
+      end
+      local results = in_sandbox(dir, name, func, assert(jsontext.encode(arguments)))
+      local count = #results
+      for index = 1, count do
+        if results[index] == json.null then
+          results[index] = nil
+        end
+      end
+      return table.unpack(results, 1, count)
+    end
+  end
+  return module
+end
+
+--- Loads a file of a bundle: its `policy.lua`, or another one to test that by itself. Files that
+--- the bundle does not have are the bundled scripts'.
 ---@param dir string
 ---@param name string? default "policy"
 ---@return any module what the file returns
 function M.load(dir, name)
+  if os.getenv("LUNEXEC_SANDBOX") then
+    return load_in_sandbox(dir, name or "policy")
+  end
   return M.environment(dir).require(name or "policy")
+end
+
+--- The directory of the spec that calls this: that of the policy when both are side by side.
+---@return string
+function M.here()
+  return debug.getinfo(2, "S").source:match("^@(.*)/[^/]*$") or "."
 end
 
 --- A view of a value that cannot be changed; what a policy gets.

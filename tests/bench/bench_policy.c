@@ -96,7 +96,7 @@ static void start(struct bench *bench)
 {
     struct lx_bundle *bundle = NULL;
     struct lx_err err;
-    if (lx_bundle_load(bench->policy_dir, bench->library_dir, &bundle, &err) ||
+    if (lx_bundle_load(bench->policy_dir, NULL, bench->library_dir, &bundle, &err) ||
         lx_policy_new(bench->loop, bundle, NULL, NULL, on_ready, bench, &bench->policy, &err))
         fail("start", &err);
     wait_done(bench);

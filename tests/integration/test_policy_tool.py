@@ -26,11 +26,11 @@ class PolicyTool(unittest.TestCase):
         payload = batch_job(["echo hello"], secrets={"correct-horse": "TOKEN"})
         (jobs / "one.json").write_text(json.dumps({"queue": "batches", **payload}))
 
-    def policy(self, *args, status=0, env=None):
+    def policy(self, *args, status=0, env=None, stdin=""):
         """Standard output of a command that ends with `status`; errors with it if that is not 0."""
         clean = {"PATH": os.environ["PATH"], **(env or {})}
         done = subprocess.run([LUNEXEC, "policy", *map(str, args)], cwd=self.dir, env=clean,
-                              capture_output=True, text=True, check=False, timeout=60)
+                              input=stdin, capture_output=True, text=True, check=False, timeout=60)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done.stdout if status == 0 else done.stdout + done.stderr
 
@@ -94,6 +94,75 @@ class PolicyTool(unittest.TestCase):
         if not shutil.which("busted"):
             self.skipTest("no busted here")
         self.assertIn("ok 1 ", self.policy("test", "mine"))
+
+    def test_new_brings_jobs_to_compare_by(self):
+        self.policy("new", "mine")
+        self.assertEqual(self.policy("diff", "mine", "--jobs", "mine/jobs"), "")
+        for job in sorted((self.dir / "mine/jobs").iterdir()):
+            self.assertIn("kind: Job", self.policy("render", "--policy", "mine", "--job", job))
+
+    def test_a_policy_is_what_it_changes(self):
+        """Files that a policy does not have are the bundled ones."""
+        (self.dir / "small").mkdir()
+        (self.dir / "small/policy.lua").write_text('return require "default"\n')
+        (self.dir / "small/retry.lua").write_text(
+            'return { decide = function() return { delay = 7 } end }\n')
+        self.assertIn("small: fine", self.policy("check", "--policy", "small"))
+        call = self.policy("call", "retry", "--policy", "small", stdin='[{},{},{}]')
+        self.assertEqual(json.loads(call), [{"delay": 7}])
+
+    def spec(self, body, name="mine/policy_spec.lua"):
+        path = self.dir / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('local testing = require "lunexec.testing"\n'
+                        'describe("it", function() it("works", function()\n'
+                        f'  {body}\nend) end)\n')
+
+    @unittest.skipUnless(shutil.which("busted"), "no busted here")
+    def test_specs_run_the_policy_in_its_sandbox(self):
+        self.policy("new", "mine")
+        (self.dir / "mine/policy.lua").write_text(
+            'return { api = 1, job = function() while true do end end,\n'
+            '  admit = function(job) return false, "no " .. job.repository, job.none end }\n')
+        self.spec('local policy = testing.load(testing.here())\n'
+                  '  assert.error_matches(function() policy.job({}, {}) end, "job")\n'
+                  '  local yes, why = testing.call(policy, "admit", testing.task(), {})\n'
+                  '  assert.is_false(yes)\n  assert.equal("no github.com/acme/widgets", why)\n'
+                  '  local firewall = testing.load(testing.here(), "firewall")\n'
+                  '  assert.equal("hardened", '
+                  'firewall.profile({}, { firewall_profile = "hardened" }))')
+        self.assertIn("ok 1 ", self.policy("test", "mine"))
+        (self.dir / "mine/policy.lua").write_text("return { api = 1, job = \n")
+        self.assertIn("policy.lua:2:", self.policy("test", "mine", status=1))
+
+    @unittest.skipUnless(shutil.which("busted"), "no busted here")
+    def test_specs_report_as_asked(self):
+        self.policy("new", "mine")
+        self.assertIn("<testcase ", self.policy("test", "--policy", "mine", "--output", "junit"))
+        (self.dir / "mine/.busted").write_text(
+            'return { default = { ROOT = { "tests" }, pattern = "^only", output = "junit" } }\n')
+        self.spec("assert.equal(1, 1)", "mine/tests/only.lua")
+        out = self.policy("test", "mine")
+        self.assertIn('name="it works"', out.replace("'", '"'))
+        self.assertNotIn("policy_spec", out)
+        self.assertIn("ok 1 - it works", self.policy("test", "mine", "--output", "TAP"))
+        self.spec("assert.equal(1, 2)", "mine/tests/only.lua")
+        self.policy("test", "mine", status=1)
+
+    def test_without_specs_there_is_nothing_to_test(self):
+        (self.dir / "empty").mkdir()
+        self.assertIn("empty has no specs", self.policy("test", "empty", status=2))
+        self.assertIn("has no specs", self.policy("test", status=2))
+
+    def test_call(self):
+        self.assertEqual(set(json.loads(self.policy("call"))), {"job", "admit", "retry", "network"})
+        pod = self.policy("call", "pod", "--module", "firewall",
+                          stdin='[{}, {"fs_group": 9007199254740993, "x": [], "y": null}]')
+        self.assertEqual(json.loads(pod)[0]["fsGroup"], 9007199254740993)
+        self.assertIn("no function nosuch", self.policy("call", "nosuch", status=1, stdin="[]"))
+        self.policy("call", "pod", "--module", "fire\"wall", status=2, stdin="[]")
+        for text in ("", "{}", "[1"):
+            self.policy("call", "job", status=2, stdin=text)
 
     def test_network_and_bench(self):
         self.assertIn("kind: NetworkPolicy", self.policy("network"))

@@ -52,7 +52,7 @@ static inline struct lx_bundle *dir_load(const struct policy_dir *dir)
 {
     struct lx_bundle *bundle = NULL;
     struct lx_err err;
-    if (lx_bundle_load(dir->policy, dir->library, &bundle, &err))
+    if (lx_bundle_load(dir->policy, NULL, dir->library, &bundle, &err))
         fail_msg("%s", err.text);
     return bundle;
 }

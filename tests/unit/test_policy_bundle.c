@@ -66,6 +66,34 @@ static void test_other_files_are_left_out(void **state)
     assert_string_equal(first, now);
 }
 
+/* A policy is what its folder changes of the bundled scripts. */
+static void test_bundled_scripts_fill_the_gaps(void **state)
+{
+    const struct policy_dir *dir = *state;
+    struct lx_bundle *layered = NULL;
+    char whole[LX_BUNDLE_HASH_SIZE];
+    struct lx_err err;
+    dir_write(dir, "policy/policy.lua", "return {api = 1}");
+    dir_write(dir, "lua/policy.lua", "not this one");
+    dir_write(dir, "lua/retry.lua", "return 1");
+    if (lx_bundle_load(dir->policy, dir->library, dir->library, &layered, &err))
+        fail_msg("%s", err.text);
+    dir_write(dir, "policy/retry.lua", "return 1");
+    get_hash(dir, whole);
+    assert_string_equal(lx_bundle_hash(layered), whole);
+    lx_bundle_free(layered);
+}
+
+static void test_bundled_scripts_are_no_policy(void **state)
+{
+    const struct policy_dir *dir = *state;
+    struct lx_bundle *bundle = NULL;
+    struct lx_err err;
+    dir_write(dir, "lua/policy.lua", "return {api = 1}");
+    assert_int_equal(lx_bundle_load(dir->policy, dir->library, dir->library, &bundle, &err), -1);
+    assert_non_null(strstr(err.text, dir->policy));
+}
+
 /* A mounted ConfigMap: files are links through a link to a hidden folder. */
 static void test_links_are_followed(void **state)
 {
@@ -91,7 +119,7 @@ static void check_refused(const struct policy_dir *dir, enum lx_code code, const
 {
     struct lx_bundle *bundle = NULL;
     struct lx_err err;
-    assert_int_equal(lx_bundle_load(dir->policy, dir->library, &bundle, &err), -1);
+    assert_int_equal(lx_bundle_load(dir->policy, NULL, dir->library, &bundle, &err), -1);
     assert_null(bundle);
     assert_int_equal(err.code, code);
     if (!strstr(err.text, part))
@@ -130,6 +158,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_hash_follows_names_and_contents, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_files_are_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bundled_scripts_fill_the_gaps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bundled_scripts_are_no_policy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_links_are_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_policy_names_the_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_folder_is_named, setup, teardown),

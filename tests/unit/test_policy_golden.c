@@ -60,7 +60,7 @@ static int setup(void **state)
     const struct lx_policy_opts opts = {
         .exe = self, .call_timeout_ms = 10000, .load_timeout_ms = 10000};
     assert_int_equal(lx_loop_new(&fx->loop, NULL), 0);
-    if (lx_bundle_load(LX_SOURCE_DIR "/scripts", LX_SOURCE_DIR "/lua", &bundle, &err) ||
+    if (lx_bundle_load(LX_SOURCE_DIR "/scripts", NULL, LX_SOURCE_DIR "/lua", &bundle, &err) ||
         lx_policy_new(fx->loop, bundle, &opts, NULL, on_ready, fx, &fx->policy, &err))
         fail_msg("%s", err.text);
     wait_done(fx);
