@@ -14,6 +14,7 @@ struct follower {
 struct lx_containers {
     struct lx_containers_opts opts;
     struct follower *followers; /* as the workload's containers */
+    enum lx_log_state *logs;    /* of each */
     size_t n;
 };
 
@@ -23,6 +24,7 @@ struct lx_containers *lx_containers_new(const struct lx_containers_opts *opts)
     containers->opts = *opts;
     containers->n = opts->workload->n_containers;
     containers->followers = lx_alloc_array(containers->n, sizeof *containers->followers);
+    containers->logs = lx_alloc_array(containers->n, sizeof *containers->logs);
     for (size_t i = 0; i < containers->n; i++) {
         containers->followers[i].owner = containers;
         containers->followers[i].exit_code = -1;
@@ -37,6 +39,7 @@ void lx_containers_free(struct lx_containers *containers)
     for (size_t i = 0; i < containers->n; i++)
         lx_podlog_free(containers->followers[i].podlog);
     free(containers->followers);
+    free(containers->logs);
     free(containers);
 }
 
@@ -54,6 +57,7 @@ static void on_end(void *arg, const struct lx_err *err)
         lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", err->text);
         lx_entry_line(follower->entry, text);
     }
+    containers->logs[follower - containers->followers] = err ? LX_LOG_BROKEN : LX_LOG_READ;
     struct lx_podlog *podlog = lx_take(follower->podlog); /* err is part of it */
     lx_entry_finish(follower->entry, follower->exit_code);
     containers->opts.on_log_end(containers->opts.arg, err);
@@ -117,6 +121,11 @@ void lx_containers_ended(struct lx_containers *containers)
             lx_podlog_terminated(follower->podlog);
         }
     }
+}
+
+const enum lx_log_state *lx_containers_logs(const struct lx_containers *containers)
+{
+    return containers->logs;
 }
 
 bool lx_containers_idle(const struct lx_containers *containers)

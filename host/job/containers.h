@@ -6,6 +6,7 @@
 #define LX_JOB_CONTAINERS_H
 
 #include "job/entries.h"
+#include "job/verdict.h"
 #include "job/workload.h"
 #include "lunexec/watch.h"
 
@@ -30,6 +31,9 @@ void lx_containers_update(struct lx_containers *containers, const struct lx_pod 
 
 /* The pod has ended or is gone: what still is followed will get no further status. */
 void lx_containers_ended(struct lx_containers *containers);
+
+/* What became of the logs, one for each container of the workload. Borrowed. */
+const enum lx_log_state *lx_containers_logs(const struct lx_containers *containers);
 
 /* No log is being followed any more. */
 bool lx_containers_idle(const struct lx_containers *containers);

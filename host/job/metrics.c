@@ -6,11 +6,13 @@ struct lx_job_metrics {
     const char *queue;
     struct lx_metric *duration, *total, *errors, *handlers;
     struct lx_metric *command_duration, *command_total, *command_errors;
+    struct lx_metric *failures, *retries;
 };
 
 static const char *const queue_op[] = {"queue", "op", NULL};
 static const char *const queue_only[] = {"queue", NULL};
 static const char *const op_only[] = {"op", NULL};
+static const char *const class_only[] = {"class", NULL};
 static const double job_buckets[] = {30, 60, 150, 300, 450, 600, 900, 1200, 1800, 2700, 3600, 0};
 
 struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char *queue)
@@ -26,6 +28,10 @@ struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char
         {"src_apiworker_command_total", "Operations that ended well.", LX_COUNTER, op_only, NULL},
         {"src_apiworker_command_errors_total", "Operations that failed.", LX_COUNTER, op_only,
          NULL},
+        {"lunexec_job_failures_total", "Jobs that failed, by class (docs/failures.md).", LX_COUNTER,
+         class_only, NULL},
+        {"lunexec_job_retries_total", "Attempts made anew, by the class of what ended the last.",
+         LX_COUNTER, class_only, NULL},
     };
     struct lx_job_metrics *m = lx_alloc(sizeof *m);
     m->queue = queue;
@@ -36,6 +42,8 @@ struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char
     m->command_duration = lx_metric_add(metrics, &defs[4]);
     m->command_total = lx_metric_add(metrics, &defs[5]);
     m->command_errors = lx_metric_add(metrics, &defs[6]);
+    m->failures = lx_metric_add(metrics, &defs[7]);
+    m->retries = lx_metric_add(metrics, &defs[8]);
     lx_job_metrics_running(m, 0);
     return m;
 }
@@ -54,6 +62,18 @@ void lx_job_metrics_handled(struct lx_job_metrics *m, bool ok, uint64_t ms)
     } else {
         lx_metric_inc(m->errors, 1, values);
     }
+}
+
+void lx_job_metrics_failed(struct lx_job_metrics *m, enum lx_failure_kind kind)
+{
+    const char *const values[] = {lx_failure_name(kind), NULL};
+    lx_metric_inc(m->failures, 1, values);
+}
+
+void lx_job_metrics_retried(struct lx_job_metrics *m, enum lx_failure_kind kind)
+{
+    const char *const values[] = {lx_failure_name(kind), NULL};
+    lx_metric_inc(m->retries, 1, values);
 }
 
 void lx_job_metrics_running(struct lx_job_metrics *m, size_t n)

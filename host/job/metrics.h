@@ -4,6 +4,7 @@
 #ifndef LX_JOB_METRICS_H
 #define LX_JOB_METRICS_H
 
+#include "job/failure.h"
 #include "lunexec/metrics.h"
 
 #include <stdbool.h>
@@ -17,6 +18,9 @@ void lx_job_metrics_free(struct lx_job_metrics *metrics);
 
 /* A job ended after `ms`: duration and count on success, the error count otherwise. */
 void lx_job_metrics_handled(struct lx_job_metrics *metrics, bool ok, uint64_t ms);
+/* Why jobs failed, by class; and how many attempts were made anew because of it. */
+void lx_job_metrics_failed(struct lx_job_metrics *metrics, enum lx_failure_kind kind);
+void lx_job_metrics_retried(struct lx_job_metrics *metrics, enum lx_failure_kind kind);
 /* Jobs underway now. */
 void lx_job_metrics_running(struct lx_job_metrics *metrics, size_t n);
 /* An operation on the cluster: "kubernetes.job.create", "kubernetes.pod.wait", ... */

@@ -1,5 +1,6 @@
 #include "lunexec/preview.h"
 
+#include "job/grace.h"
 #include "job/manifests.h"
 #include "job/task.h"
 #include "lunexec/mask.h"
@@ -68,9 +69,11 @@ static int plan(const struct lx_manifests *m, json_t **ret_plan, struct lx_err *
     if (ask(m->opts, "job", lx_task_new(m->opts, m->job, m->workload, 1), &answer, err) < 0)
         return -1;
     int result = -1;
+    struct lx_grace grace;
     if (!answer.defined)
         lx_fail(err, LX_E_REFUSED, "the policy has no function job()");
-    else if (lx_manifests_plan(m, answer.results, ret_plan, err) < 0)
+    else if (lx_grace_parse(answer.results, &grace, err) < 0 ||
+             lx_manifests_plan(m, answer.results, ret_plan, err) < 0)
         lx_wrap(err, "policy job()");
     else
         result = 0;

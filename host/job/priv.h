@@ -7,6 +7,7 @@
 #include "job/containers.h"
 #include "job/entries.h"
 #include "job/failure.h"
+#include "job/grace.h"
 #include "job/manifests.h"
 #include "job/metrics.h"
 #include "job/objects.h"
@@ -77,13 +78,17 @@ struct lx_run {
     struct lx_mask *mask;
     struct lx_entries *entries;
     struct lx_progress *progress;
-    struct lx_workspace *workspace; /* on the shared volume; NULL in the single-pod layout */
-    size_t step;                    /* the step that runs, in the shared-volume layout */
-    bool admitted;                  /* the policy has said yes */
-    struct lx_workload *workload;   /* of the pod that runs, or is planned */
-    json_t *manifest;               /* the plan, checked and completed */
-    char *job_uid;                  /* UID of the Job we created last; NULL before */
-    struct lx_list objects;         /* of struct lx_object */
+    struct lx_workspace *workspace;  /* on the shared volume; NULL in the single-pod layout */
+    size_t step;                     /* the step that runs, in the shared-volume layout */
+    bool admitted;                   /* the policy has said yes */
+    struct lx_workload *workload;    /* of the pod that runs, or is planned */
+    json_t *manifest;                /* the plan, checked and completed */
+    char *job_uid;                   /* UID of the Job we created last; NULL before */
+    char *pod_uid;                   /* UID of its pod; NULL before it was seen */
+    struct lx_grace grace;           /* the policy's, for this pod */
+    enum lx_failure_kind stuck_kind; /* what the pod waits for in vain; NONE: it does not */
+    uint64_t stuck_since_ms;
+    struct lx_list objects; /* of struct lx_object */
     struct lx_containers *containers;
 
     /* The one call underway, cancelled when the state is left. */
@@ -155,6 +160,9 @@ void lx_run_end_workspace(struct lx_run *run);
 
 /* Judges the pod record and goes on when it has ended. */
 void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted);
+
+/* What the run's pod waits for that may never come, with what Events say of it. */
+struct lx_stuck lx_run_stuck(const struct lx_run *run);
 
 /* What the run's manifests are made from. */
 struct lx_manifests lx_run_manifests(const struct lx_run *run);

@@ -30,6 +30,7 @@ struct lx_progress {
     char *ns, *job_name;
     char *pod_name; /* NULL: there is none yet */
     char *node;     /* "": none yet */
+    char *refusal;  /* why there is no pod; NULL: not known */
     bool *events_denied;
     uint64_t since_ms;
     bool late; /* the wait is longer than an ordinary one */
@@ -59,6 +60,7 @@ void lx_progress_free(struct lx_progress *progress)
     free(progress->job_name);
     free(progress->pod_name);
     free(progress->node);
+    free(progress->refusal);
     free(progress);
 }
 
@@ -101,6 +103,10 @@ static void tell_event(struct lx_progress *progress, const json_t *event)
 {
     const char *reason = lx_json_str(event, "reason", "");
     const char *message = lx_json_str(event, "message", "");
+    if (lx_streq(reason, "FailedCreate") && *message) {
+        free(progress->refusal);
+        progress->refusal = lx_strdup(message);
+    }
     bool image = lx_streq(reason, "Pulling") || lx_streq(reason, "Pulled");
     if (is_told_elsewhere(reason) ||
         (!image && !lx_streq(lx_json_str(event, "type", ""), "Warning")))
@@ -168,6 +174,7 @@ void lx_progress_wait(struct lx_progress *progress, const struct lx_progress_wai
     free(progress->job_name);
     free(lx_take(progress->pod_name));
     free(progress->node);
+    free(lx_take(progress->refusal));
     progress->late = false;
     progress->kube = wait->kube;
     progress->ns = lx_strdup(wait->ns);
@@ -230,6 +237,11 @@ void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod)
         tell(progress, text);
     }
     follow_start(progress, pod);
+}
+
+const char *lx_progress_refusal(const struct lx_progress *progress)
+{
+    return progress->refusal;
 }
 
 void lx_progress_failure(struct lx_progress *progress, const char *message)

@@ -32,6 +32,9 @@ void lx_progress_stop(struct lx_progress *progress);
  * has ended. */
 void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod);
 
+/* Why the Job's controller made no pod, as Events say; NULL while nothing is known. */
+const char *lx_progress_refusal(const struct lx_progress *progress);
+
 /* Tells a failure, line by line, and ends the entry, unless its container has ended it. */
 void lx_progress_failure(struct lx_progress *progress, const char *message);
 

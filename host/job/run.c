@@ -65,8 +65,15 @@ static void on_deadline(void *arg)
     struct lx_run *run = arg;
     char limit[LX_DURATION_SIZE];
     lx_format_duration(run->ex->opts.max_runtime_ms, limit);
-    lx_auto(str) char *text = lx_strf("job exceeded maximum execution time of %s", limit);
-    lx_run_stop(run, LX_FAIL_RUNTIME, text);
+    struct lx_stuck stuck = {0};
+    if (run->state_id == LX_STATE_PENDING)
+        stuck = lx_run_stuck(run);
+    bool waited = stuck.kind != LX_FAIL_NONE;
+    lx_auto(str) char *text =
+        lx_strf("job exceeded maximum execution time of %s%s%s%s%s", limit,
+                waited ? ": its pod never started: " : "", waited ? stuck.reason : "",
+                waited && *stuck.reason && *stuck.message ? ": " : "", waited ? stuck.message : "");
+    lx_run_stop(run, waited ? stuck.kind : LX_FAIL_DEADLINE, text);
 }
 
 static void cancel_calls(struct lx_run *run)
@@ -199,7 +206,11 @@ bool lx_run_alive(const struct lx_run *run)
 void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod *pod)
 {
     /* Before PENDING is entered the pod may exist already; entering looks it up. */
-    if (!run->containers || !lx_streq(pod->owner_uid, run->job_uid))
+    if (!run->containers || !run->job_uid || !lx_streq(pod->owner_uid, run->job_uid))
+        return;
+    if (!run->pod_uid)
+        run->pod_uid = lx_strdup(pod->uid);
+    else if (!lx_streq(pod->uid, run->pod_uid))
         return;
     if (run->state_id == LX_STATE_PENDING || run->state_id == LX_STATE_RUNNING ||
         run->state_id == LX_STATE_DRAINING_LOGS) {

@@ -20,8 +20,8 @@ static void on_leftover_deleted(void *arg, const struct lx_kube_result *result)
     struct lx_run *run = arg;
     run->kube_call = NULL;
     if (!result->ok && result->err.code != LX_E_NOT_FOUND) {
-        lx_run_fail(run, LX_FAIL_CLUSTER, "removing a leftover of job %s: %s",
-                    run->workload->job_name, result->err.text);
+        lx_run_fail(run, lx_failure_of_answer(result->status, result->err.text),
+                    "removing a leftover of job %s: %s", run->workload->job_name, result->err.text);
         return;
     }
     lx_timer_start(run->wait, CONFLICT_PAUSE_MS, 0);
@@ -95,8 +95,8 @@ static void on_created(void *arg, const struct lx_kube_result *result)
     } else {
         /* It may have been made all the same, so clean-up looks for it. */
         object->made = true;
-        lx_run_fail(run, LX_FAIL_CLUSTER, "creating %s %s: %s", object->what, object->name,
-                    result->err.text);
+        lx_run_fail(run, lx_failure_of_answer(result->status, result->err.text),
+                    "creating %s %s: %s", object->what, object->name, result->err.text);
     }
 }
 
@@ -114,7 +114,7 @@ void lx_state_creating(struct lx_run *run)
     lx_auto(json) json_t *manifest =
         lx_manifests_object(&manifests, object, run->manifest, run->job_uid, &err);
     if (!manifest) {
-        lx_run_fail(run, LX_FAIL_CLUSTER, "%s", err.text);
+        lx_run_fail(run, LX_FAIL_INTERNAL, "%s", err.text);
         return;
     }
     run->call_ms = lx_now_ms();

@@ -192,6 +192,8 @@ void lx_state_gone(struct lx_run *run)
            LX_STR("failure", ok ? NULL : lx_failure_name(run->failure.kind)),
            LX_STR("error", message), LX_INT("ms", took));
     lx_job_metrics_handled(ex->metrics, ok, took);
+    if (!ok)
+        lx_job_metrics_failed(ex->metrics, run->failure.kind);
     lx_run_free(run);
     lx_intake_done(ex);
 }

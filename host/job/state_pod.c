@@ -10,6 +10,9 @@
 /* Once the pod has ended, its logs are there at once or never. */
 #define DRAIN_TIMEOUT_MS 180000
 
+/* What a pod waits for is looked at again so often. */
+#define LOOK_AGAIN_MS 5000
+
 static void on_log_end(void *arg, const struct lx_err *err)
 {
     struct lx_run *run = arg;
@@ -20,39 +23,71 @@ static void on_log_end(void *arg, const struct lx_err *err)
     run->state->on_event(run, LX_EVENT_LOG_END);
 }
 
-/* What waits for something that does not come gets its grace, and then the job fails. */
-static void watch_stuck(struct lx_run *run, const struct lx_pod *pod)
-{
-    const struct lx_container *stuck = lx_stuck_container(pod);
-    if (!stuck) {
-        lx_timer_stop(run->state_timer);
-        return;
-    }
-    uint64_t grace = lx_waiting_grace_ms(stuck);
-    if (grace == 0)
-        run->state->on_event(run, LX_EVENT_TIMEOUT);
-    else if (!lx_timer_active(run->state_timer))
-        lx_timer_start(run->state_timer, grace, 0);
-}
-
-static void fail_stuck(struct lx_run *run)
+/* The record of our pod; NULL while there is none. */
+static const struct lx_pod *find_pod(const struct lx_run *run)
 {
     const struct lx_pod *pod = lx_watch_find(run->ex->watch, run->workload->job_name);
-    const struct lx_container *stuck = pod ? lx_stuck_container(pod) : NULL;
-    if (!stuck)
-        return;
+    return pod && lx_streq(pod->owner_uid, run->job_uid) ? pod : NULL;
+}
+
+struct lx_stuck lx_run_stuck(const struct lx_run *run)
+{
+    struct lx_stuck stuck = lx_stuck_of(find_pod(run));
+    const char *refusal = lx_progress_refusal(run->progress);
+    if (stuck.kind == LX_FAIL_NO_POD && refusal) {
+        stuck.kind = lx_failure_of_answer(403, refusal);
+        stuck.reason = "FailedCreate";
+        stuck.message = refusal;
+    }
+    /* Later messages of the kubelet do not repeat what the registry said. */
+    if (stuck.kind == LX_FAIL_IMAGE_PULL && (run->stuck_kind == LX_FAIL_IMAGE_NOT_FOUND ||
+                                             run->stuck_kind == LX_FAIL_IMAGE_UNAUTHORIZED))
+        stuck.kind = run->stuck_kind;
+    return stuck;
+}
+
+static void fail_stuck(struct lx_run *run, const struct lx_stuck *stuck)
+{
+    lx_stuck_fail(stuck, run->workload, &run->failure);
     lx_containers_stop(run->containers);
-    lx_run_fail(run, LX_FAIL_IMAGE, "job %s failed: container %s cannot start: %s%s%s",
-                run->workload->job_name, stuck->name, stuck->reason, *stuck->message ? ": " : "",
-                stuck->message);
+    lx_run_go(run, LX_STATE_CLEANING);
+}
+
+/* What waits for something that does not come gets its grace, and then the job fails. */
+static void watch_stuck(struct lx_run *run)
+{
+    struct lx_stuck stuck = lx_run_stuck(run);
+    uint64_t now = lx_now_ms();
+    if (stuck.kind != run->stuck_kind)
+        run->stuck_since_ms = now;
+    run->stuck_kind = stuck.kind;
+    lx_timer_stop(run->state_timer);
+    if (stuck.kind == LX_FAIL_NONE)
+        return;
+    uint64_t grace = lx_grace_of(&run->grace, &stuck), waited = now - run->stuck_since_ms;
+    if (waited >= grace)
+        fail_stuck(run, &stuck);
+    else
+        lx_timer_start(run->state_timer,
+                       grace - waited < LOOK_AGAIN_MS ? grace - waited : LOOK_AGAIN_MS, 0);
 }
 
 void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted)
 {
-    enum lx_verdict verdict = lx_verdict_of(run->workload, pod, deleted, &run->failure);
+    struct lx_evidence evidence = {
+        .workload = run->workload,
+        .job_uid = run->job_uid,
+        .pod_uid = run->pod_uid,
+        .pod = pod,
+        .deleted = deleted,
+        .logs = lx_containers_logs(run->containers),
+    };
+    enum lx_verdict verdict = lx_verdict_of(&evidence, &run->failure);
+    if (verdict == LX_VERDICT_FOREIGN)
+        return;
     if (verdict != LX_VERDICT_OPEN) {
         lx_job_metrics_command(run->ex->metrics, "kubernetes.pod.wait",
-                               verdict == LX_VERDICT_SUCCEEDED, lx_now_ms() - run->call_ms);
+                               verdict != LX_VERDICT_FAILED, lx_now_ms() - run->call_ms);
         lx_run_go(run, LX_STATE_DRAINING_LOGS);
         return;
     }
@@ -64,7 +99,7 @@ void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted)
             }
         }
     }
-    watch_stuck(run, pod);
+    watch_stuck(run);
 }
 
 void lx_state_pending(struct lx_run *run)
@@ -78,6 +113,7 @@ void lx_state_pending(struct lx_run *run)
     };
     run->containers = lx_containers_new(&opts);
     run->call_ms = lx_now_ms();
+    run->stuck_kind = LX_FAIL_NONE;
     struct lx_progress_wait wait = {
         .loop = run->ex->opts.loop,
         .kube = run->ex->opts.kube,
@@ -86,9 +122,11 @@ void lx_state_pending(struct lx_run *run)
         .events_denied = &run->ex->events_denied,
     };
     lx_progress_wait(run->progress, &wait);
-    const struct lx_pod *pod = lx_watch_find(run->ex->watch, run->workload->job_name);
+    const struct lx_pod *pod = find_pod(run);
     if (pod)
         lx_run_pod(run, LX_POD_CHANGED, pod);
+    else
+        watch_stuck(run);
 }
 
 void lx_state_running(struct lx_run *run)
@@ -103,11 +141,24 @@ void lx_event_with_pod(struct lx_run *run, enum lx_run_event event)
         lx_run_go(run, LX_STATE_CLEANING);
         break;
     case LX_EVENT_TIMEOUT:
-        fail_stuck(run);
+        watch_stuck(run);
         break;
     case LX_EVENT_LOG_END:
         break;
     }
+}
+
+/* The logs are part of the verdict. */
+static void end_draining(struct lx_run *run)
+{
+    enum lx_verdict verdict =
+        run->failure.kind == LX_FAIL_NONE
+            ? lx_verdict_of_logs(run->workload, lx_containers_logs(run->containers), &run->failure)
+            : LX_VERDICT_FAILED;
+    if (verdict == LX_VERDICT_ENDED)
+        lx_failure_set(&run->failure, LX_FAIL_LOGS, "a log of job %s was not read to its end",
+                       run->workload->job_name);
+    lx_run_step_done(run);
 }
 
 void lx_state_draining(struct lx_run *run)
@@ -115,7 +166,7 @@ void lx_state_draining(struct lx_run *run)
     lx_containers_ended(run->containers);
     lx_timer_start(run->state_timer, DRAIN_TIMEOUT_MS, 0);
     if (lx_containers_idle(run->containers))
-        lx_run_step_done(run);
+        end_draining(run);
 }
 
 void lx_event_draining(struct lx_run *run, enum lx_run_event event)
@@ -125,5 +176,5 @@ void lx_event_draining(struct lx_run *run, enum lx_run_event event)
                        "the log of job %s did not come to its end within %d s",
                        run->workload->job_name, DRAIN_TIMEOUT_MS / 1000);
     if (event != LX_EVENT_LOG_END || lx_containers_idle(run->containers))
-        lx_run_step_done(run);
+        end_draining(run);
 }

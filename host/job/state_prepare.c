@@ -79,8 +79,10 @@ struct lx_manifests lx_run_manifests(const struct lx_run *run)
 static int accept_plan(struct lx_run *run, const json_t *results, struct lx_err *err)
 {
     struct lx_manifests manifests = lx_run_manifests(run);
-    if (lx_manifests_plan(&manifests, results, &run->manifest, err) < 0)
+    if (lx_manifests_plan(&manifests, results, &run->manifest, err) < 0 ||
+        lx_grace_parse(results, &run->grace, err) < 0)
         return -1;
+    lx_workload_learn_limits(run->workload, run->manifest);
     lx_objects_add(&run->objects, run->workload,
                    !run->workspace && lx_streq(run->ex->opts.volume_type, "pvc"));
     return 0;
@@ -126,7 +128,7 @@ void lx_state_planning(struct lx_run *run)
     }
     if (lx_map_get(ex->by_job_name, run->workload->job_name) ||
         !lx_map_put(ex->by_job_name, run->workload->job_name, run)) {
-        lx_run_fail(run, LX_FAIL_CLUSTER, "a job named %s is underway already",
+        lx_run_fail(run, LX_FAIL_INTERNAL, "a job named %s is underway already",
                     run->workload->job_name);
         return;
     }

@@ -46,6 +46,7 @@ void lx_run_forget_step(struct lx_run *run)
     lx_workload_free(lx_take(run->workload));
     json_decref(lx_take(run->manifest));
     free(lx_take(run->job_uid));
+    free(lx_take(run->pod_uid));
 }
 
 void lx_run_step_done(struct lx_run *run)

@@ -1,5 +1,6 @@
 /*
- * Whether a job succeeded, decided from what was observed of its pod and from nothing else.
+ * Whether a job succeeded, decided from what was observed and from nothing else; and whether its
+ * pod waits for something that will not come.
  */
 #ifndef LX_JOB_VERDICT_H
 #define LX_JOB_VERDICT_H
@@ -8,22 +9,57 @@
 #include "job/workload.h"
 #include "lunexec/watch.h"
 
+/* What became of a container's log. */
+enum lx_log_state {
+    LX_LOG_UNREAD, /* not to its end yet */
+    LX_LOG_READ,   /* every byte of it */
+    LX_LOG_BROKEN, /* it could not be read */
+};
+
+/* What is known of a job's pod when it is judged. */
+struct lx_evidence {
+    const struct lx_workload *workload;
+    const char *job_uid;      /* of the Job that we created */
+    const char *pod_uid;      /* of its pod, once seen; NULL before */
+    const struct lx_pod *pod; /* NULL: none was seen */
+    bool deleted; /* the API server reported the pod gone, or a list no longer brought it: `pod` is
+                     then the last that was seen, and its end was perhaps not */
+    const enum lx_log_state *logs; /* one for each container of the workload */
+};
+
 enum lx_verdict {
+    LX_VERDICT_FOREIGN,   /* not our pod: says nothing */
     LX_VERDICT_OPEN,      /* the pod may still do something */
-    LX_VERDICT_SUCCEEDED, /* every container of the workload was seen terminated with exit code 0 */
+    LX_VERDICT_ENDED,     /* every container ended well; not all logs are read */
+    LX_VERDICT_SUCCEEDED, /* the same, and all logs are read to their end */
     LX_VERDICT_FAILED,    /* *failure says why */
 };
 
-/* Judges a pod record (rule 1 of docs/architecture.md). `deleted`: the API server reported the pod
- * gone; such a pod never succeeds unless its last record already showed success. */
-enum lx_verdict lx_verdict_of(const struct lx_workload *workload, const struct lx_pod *pod,
-                              bool deleted, struct lx_failure *failure);
+/* Rule 1 of docs/architecture.md. A job succeeded only if every container of its workload was seen
+ * terminated with exit code 0 in the pod with our UID, and every log was read to its end; the phase
+ * proves nothing, and containers that others put into the pod decide nothing. Whether the logs
+ * were delivered too is decided when they are (FLUSHING). */
+enum lx_verdict lx_verdict_of(const struct lx_evidence *evidence, struct lx_failure *failure);
 
-/* A container that waits for something that will not come by itself: how long to let it wait
- * before the job fails. UINT64_MAX when it may wait as long as it likes. */
-uint64_t lx_waiting_grace_ms(const struct lx_container *container);
+/* The part of it that is about logs: SUCCEEDED, ENDED or FAILED. */
+enum lx_verdict lx_verdict_of_logs(const struct lx_workload *workload,
+                                   const enum lx_log_state *logs, struct lx_failure *failure);
 
-/* The first waiting container of the pod with a grace below UINT64_MAX; NULL if none. */
-const struct lx_container *lx_stuck_container(const struct lx_pod *pod);
+/* What a pod waits for that may never come. */
+struct lx_stuck {
+    enum lx_failure_kind kind;          /* LX_FAIL_NONE: it does not wait in vain */
+    bool hopeless;                      /* nothing but a change from outside can help */
+    const struct lx_container *blocked; /* NULL: the pod as a whole */
+    const char *reason, *message;       /* of the pod record or static; "" when there is none */
+};
+struct lx_stuck lx_stuck_of(const struct lx_pod *pod); /* NULL: there is no pod yet */
+
+/* How long a pod may wait so, unless the policy says otherwise; UINT64_MAX: as long as the job's
+ * own time lasts. */
+uint64_t lx_stuck_grace_ms(const struct lx_stuck *stuck);
+
+/* Records it as the failure of a job that has waited long enough. */
+void lx_stuck_fail(const struct lx_stuck *stuck, const struct lx_workload *workload,
+                   struct lx_failure *failure);
 
 #endif

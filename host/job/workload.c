@@ -294,6 +294,7 @@ void lx_workload_free(struct lx_workload *workload)
         free(c->step_key);
         free(c->image);
         free(c->working_dir);
+        free(c->memory_limit);
         lx_strv_free(c->argv);
         json_decref(c->env_names);
         json_decref(c->command);
@@ -338,6 +339,26 @@ json_t *lx_workload_pull_secret(const struct lx_workload *workload, const char *
     return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Secret",
                      "metadata", "name", workload->pull_secret_name, "namespace", ns, "type",
                      "kubernetes.io/dockerconfigjson", "stringData", ".dockerconfigjson", text);
+}
+
+void lx_workload_learn_limits(struct lx_workload *workload, const json_t *manifest)
+{
+    static const char *const lists[] = {"spec.template.spec.initContainers",
+                                        "spec.template.spec.containers"};
+    size_t at = 0;
+    for (size_t list = 0; list < 2; list++) {
+        size_t i;
+        json_t *planned;
+        json_array_foreach (lx_json_path(manifest, lists[list]), i, planned) {
+            if (at >= workload->n_containers ||
+                !lx_streq(lx_json_str(planned, "name", ""), workload->containers[at].name))
+                continue;
+            struct lx_workload_container *c = &workload->containers[at++];
+            free(c->memory_limit);
+            c->memory_limit =
+                lx_strdup(lx_json_str(lx_json_path(planned, "resources.limits"), "memory", NULL));
+        }
+    }
 }
 
 static int attach_pull_secret(const struct lx_workload *workload, json_t *manifest,

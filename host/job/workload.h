@@ -20,6 +20,7 @@ struct lx_workload_container {
     char **argv;       /* command of the log entry, NULL-terminated; NULL for none */
     json_t *env_names; /* array of strings, job-supplied */
     json_t *command, *args, *env;
+    char *memory_limit; /* as planned; NULL: none, or not planned yet */
     bool init;
 };
 
@@ -60,6 +61,9 @@ json_t *lx_workload_claim(const struct lx_workload *workload, const char *ns, co
 /* The image pull Secret's manifest, without labels. */
 json_t *lx_workload_pull_secret(const struct lx_workload *workload, const char *ns,
                                 const json_t *docker_auth);
+
+/* Learns from a completed Job manifest which limits the containers have. */
+void lx_workload_learn_limits(struct lx_workload *workload, const json_t *manifest);
 
 /* Adds to a completed Job manifest what only the host knows: the Secrets with files, and the image
  * pull Secret. */

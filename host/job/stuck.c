@@ -1,0 +1,180 @@
+#include "job/verdict.h"
+
+#include "lunexec/text.h"
+
+#include <string.h>
+
+#define FOREVER UINT64_MAX
+
+/* What the kubelet says of a container that waits in vain. */
+static const struct {
+    const char *reason;
+    enum lx_failure_kind kind;
+    bool hopeless; /* it will not come by itself */
+} reasons[] = {
+    {"InvalidImageName", LX_FAIL_IMAGE_NAME, true},
+    {"ErrImageNeverPull", LX_FAIL_IMAGE_NOT_FOUND, true},
+    {"ErrImagePull", LX_FAIL_IMAGE_PULL, false},
+    {"ImagePullBackOff", LX_FAIL_IMAGE_PULL, false},
+    {"ImageInspectError", LX_FAIL_IMAGE_PULL, false},
+    {"RegistryUnavailable", LX_FAIL_IMAGE_PULL, false},
+    {"SignatureValidationFailed", LX_FAIL_IMAGE_PULL, false},
+    {"CreateContainerConfigError", LX_FAIL_CONTAINER_CREATE, false},
+    {"CreateContainerError", LX_FAIL_CONTAINER_CREATE, false},
+    {"RunContainerError", LX_FAIL_CONTAINER_CREATE, false},
+    {"PreCreateHookError", LX_FAIL_CONTAINER_CREATE, false},
+    {"PreStartHookError", LX_FAIL_CONTAINER_CREATE, false},
+    {"PostStartHookError", LX_FAIL_CONTAINER_CREATE, false},
+    {"CrashLoopBackOff", LX_FAIL_CONTAINER_CREATE, false},
+};
+
+static bool says(const char *text, const char *const *words)
+{
+    for (; *words; words++) {
+        if (strcasestr(text, *words))
+            return true;
+    }
+    return false;
+}
+
+/* Registries and runtimes have no common words for it. Docker Hub answers "denied" for what does
+ * not exist, and adds that it may be either. */
+static enum lx_failure_kind kind_of_pull(const char *message)
+{
+    static const char *const unauthorized[] = {"unauthorized",
+                                               "authorization failed",
+                                               "authentication required",
+                                               "forbidden",
+                                               "denied",
+                                               NULL};
+    static const char *const missing[] = {"not found", "NotFound", "manifest unknown",
+                                          "name unknown", NULL};
+    if (says(message, unauthorized))
+        return LX_FAIL_IMAGE_UNAUTHORIZED;
+    return says(message, missing) ? LX_FAIL_IMAGE_NOT_FOUND : LX_FAIL_IMAGE_PULL;
+}
+
+static bool stuck_container(const struct lx_container *c, struct lx_stuck *stuck)
+{
+    if (c->state != LX_CONTAINER_WAITING)
+        return false;
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (!lx_streq(c->reason, reasons[i].reason))
+            continue;
+        stuck->kind = reasons[i].kind;
+        if (stuck->kind == LX_FAIL_IMAGE_PULL)
+            stuck->kind = kind_of_pull(c->message);
+        stuck->hopeless = reasons[i].hopeless;
+        stuck->blocked = c;
+        stuck->reason = c->reason;
+        stuck->message = c->message;
+        return true;
+    }
+    return false;
+}
+
+struct lx_stuck lx_stuck_of(const struct lx_pod *pod)
+{
+    struct lx_stuck stuck = {.reason = "", .message = ""};
+    if (!pod) {
+        stuck.kind = LX_FAIL_NO_POD;
+        return stuck;
+    }
+    if (pod->deleting || lx_streq(pod->phase, "Unknown")) {
+        stuck.kind = LX_FAIL_NODE_LOST;
+        stuck.reason = pod->deleting ? "Terminating" : pod->phase;
+        stuck.message = pod->deleting ? "the pod was told to end and does not" : pod->message;
+        return stuck;
+    }
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        if (stuck_container(&pod->containers[i], &stuck))
+            return stuck;
+    }
+    if (*pod->unscheduled && !*pod->node) {
+        stuck.kind = LX_FAIL_UNSCHEDULABLE;
+        stuck.reason = "Unschedulable";
+        stuck.message = pod->unscheduled;
+    }
+    return stuck;
+}
+
+uint64_t lx_stuck_grace_ms(const struct lx_stuck *stuck)
+{
+    if (stuck->hopeless)
+        return 0;
+    switch ((int)stuck->kind) {
+    case LX_FAIL_IMAGE_NOT_FOUND:
+    case LX_FAIL_IMAGE_UNAUTHORIZED:
+        return 15000;
+    case LX_FAIL_IMAGE_PULL:
+        return 120000;
+    case LX_FAIL_CONTAINER_CREATE:
+    case LX_FAIL_ADMISSION:
+    case LX_FAIL_FORBIDDEN:
+        return 30000;
+    case LX_FAIL_NO_POD:
+    case LX_FAIL_QUOTA:
+    case LX_FAIL_NODE_LOST:
+        return 300000;
+    default:
+        return FOREVER;
+    }
+}
+
+/* What the words of Kubernetes leave out. */
+static const char *meaning(enum lx_failure_kind kind)
+{
+    switch ((int)kind) {
+    case LX_FAIL_IMAGE_NAME:
+        return "the image's name is not valid";
+    case LX_FAIL_IMAGE_NOT_FOUND:
+        return "the image is not there";
+    case LX_FAIL_IMAGE_UNAUTHORIZED:
+        return "the registry does not let the cluster pull the image";
+    case LX_FAIL_IMAGE_PULL:
+        return "the image cannot be pulled";
+    case LX_FAIL_UNSCHEDULABLE:
+        return "no node takes its pod";
+    case LX_FAIL_NODE_LOST:
+        return "its node does not answer";
+    case LX_FAIL_NO_POD:
+    case LX_FAIL_QUOTA:
+    case LX_FAIL_ADMISSION:
+    case LX_FAIL_FORBIDDEN:
+        return "the cluster made no pod for it";
+    default:
+        return "";
+    }
+}
+
+static void fail_container(const struct lx_stuck *stuck, const struct lx_workload *workload,
+                           struct lx_failure *failure)
+{
+    const char *step = NULL, *words = meaning(stuck->kind);
+    for (size_t i = 0; i < workload->n_containers && !step; i++) {
+        const struct lx_workload_container *w = &workload->containers[i];
+        if (lx_streq(w->name, stuck->blocked->name))
+            step = w->step_key && *w->step_key ? w->step_key : w->key;
+    }
+    bool recorded = lx_failure_set(
+        failure, stuck->kind, "job %s failed: %s%s%scontainer %s cannot start: %s%s%s%s%s",
+        workload->job_name, step ? "step " : "", step ? step : "", step ? ": " : "",
+        stuck->blocked->name, words, *words ? ": " : "", stuck->reason, *stuck->message ? ": " : "",
+        stuck->message);
+    if (recorded && step)
+        failure->step = lx_strdup(step);
+}
+
+void lx_stuck_fail(const struct lx_stuck *stuck, const struct lx_workload *workload,
+                   struct lx_failure *failure)
+{
+    if (failure->kind != LX_FAIL_NONE)
+        return;
+    if (stuck->blocked)
+        fail_container(stuck, workload, failure);
+    else
+        lx_failure_set(failure, stuck->kind, "job %s failed: %s%s%s", workload->job_name,
+                       meaning(stuck->kind), *stuck->message ? ": " : "", stuck->message);
+    if (*stuck->reason)
+        failure->reason = lx_strdup(stuck->reason);
+}
