@@ -43,10 +43,22 @@ describe("lunexec.image.allowed", function()
     end
     for _, reference in ipairs({
       "acme/alpine", "ghcr.io/acme-evil/tool", "ghcr.io.evil.example/acme/tool", "node", "node:18",
-      "busybox", "evil.example/library/alpine", "not an image", "ghcr.io/Acme/tool",
+      "busybox", "evil.example/library/alpine", "not an image", "ghcr.io/Acme/tool", "EVIL/alpine",
     }) do
       assert.is_false(image.allowed(reference, patterns))
     end
+  end)
+
+  it("takes a folder without a registry as one of docker.io", function()
+    for _, pattern in ipairs({ "acme/*", "docker.io/acme/*", "index.docker.io/acme/*" }) do
+      assert.is_true(image.allowed("acme/tool:1", { pattern }))
+      assert.is_true(image.allowed("docker.io/acme/tool/x", { pattern }))
+      assert.is_false(image.allowed("acme.example/tool", { pattern }))
+      assert.is_false(image.allowed("ghcr.io/acme/tool", { pattern }))
+      assert.is_false(image.allowed("ACME/tool", { pattern }))
+    end
+    assert.is_true(image.allowed("registry:5000/x", { "registry:5000/*" }))
+    assert.is_true(image.allowed("alpine", { "docker.io/*", "library/*" }))
   end)
 
   it("allows everything by a star and nothing by an empty list", function()

@@ -54,6 +54,9 @@ struct lx_settings {
     json_t *security_context;
 
     /* Lunexec's own */
+    char *network_profile;
+    json_t *network_frontend, *network_dns, *network_listed, *network_blocked;
+    bool user_namespaces;
     char *policy_dir, *library_dir, *firewall_profile, *guardrails, *spool_dir, *workspace_dir,
         *listen, *reported_version;
     int64_t job_ttl_ms; /* 0: unset */

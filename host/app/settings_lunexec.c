@@ -5,6 +5,14 @@
 
 #define FIELD(member) offsetof(struct lx_settings, member)
 
+/* lunexec.Peer in lua/lunexec/types.lua, as far as it can be told here. */
+static const struct lx_shape peer[] = {
+    {.key = "namespace", .kind = LX_SHAPE_STRING},
+    {.key = "pod_labels", .kind = LX_SHAPE_OBJECT},
+    {.key = "cidrs", .kind = LX_SHAPE_STRINGS},
+    {0},
+};
+
 static const struct lx_setting table[] = {
     {.name = "LUNEXEC_POLICY_DIR",
      .type = LX_SET_STRING,
@@ -21,6 +29,49 @@ static const struct lx_setting table[] = {
      .policy_key = "firewall_profile",
      .choices = "compatible|hardened",
      .help = "Security defaults of pods."},
+    {.name = "LUNEXEC_USER_NAMESPACES",
+     .type = LX_SET_BOOL,
+     .at = FIELD(user_namespaces),
+     .fallback = "false",
+     .policy_key = "user_namespaces",
+     .help =
+         "Pods get user namespaces of their own: root in them is nobody on the node. Nodes need "
+         "Linux 6.3 and Kubernetes 1.33."},
+    {.name = "LUNEXEC_NETWORK_PROFILE",
+     .type = LX_SET_STRING,
+     .at = FIELD(network_profile),
+     .fallback = "internet",
+     .policy_key = "network_profile",
+     .choices = "internet|listed|frontend-only",
+     .help =
+         "Whom jobs may talk to, where the NetworkPolicies that `lunexec policy network` prints "
+         "are in place."},
+    {.name = "LUNEXEC_NETWORK_FRONTEND",
+     .type = LX_SET_JSON_OBJECT,
+     .at = FIELD(network_frontend),
+     .policy_key = "network_frontend",
+     .help = "JSON object for those NetworkPolicies: a frontend in the cluster or at a private "
+             "address, {\"namespace\": \"sourcegraph\", \"pod_labels\": {\"app\": "
+             "\"sourcegraph-frontend\"}, \"ports\": [3080]} or {\"cidrs\": [\"10.0.0.7/32\"], "
+             "\"ports\": [443]}."},
+    {.name = "LUNEXEC_NETWORK_DNS",
+     .type = LX_SET_JSON_OBJECT,
+     .at = FIELD(network_dns),
+     .policy_key = "network_dns",
+     .help = "JSON object of the same kind: where DNS is; unset: k8s-app=kube-dns in kube-system, "
+             "port 53."},
+    {.name = "LUNEXEC_NETWORK_LISTED",
+     .type = LX_SET_JSON_ARRAY,
+     .at = FIELD(network_listed),
+     .policy_key = "network_listed",
+     .shape = peer,
+     .help = "JSON array of such objects: what jobs of the profile listed may reach."},
+    {.name = "LUNEXEC_NETWORK_BLOCKED",
+     .type = LX_SET_LIST,
+     .at = FIELD(network_blocked),
+     .policy_key = "network_blocked",
+     .help = "Public addresses that no job may reach, such as the API server's: CIDRs, "
+             "comma-separated."},
     {.name = "LUNEXEC_GUARDRAILS",
      .type = LX_SET_STRING,
      .at = FIELD(guardrails),

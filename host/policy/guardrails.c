@@ -118,7 +118,9 @@ static char *full_reference(const char *image)
         return lx_strdup(image); /* a pattern for any registry */
     if (!slash)
         return lx_strf(DEFAULT_REGISTRY DEFAULT_FOLDER "%s", image);
+    /* What could be no folder of docker.io is a registry. */
     bool registry = memchr(image, '.', first) || memchr(image, ':', first) ||
+                    strcspn(image, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") < first ||
                     (first == strlen("localhost") && lx_starts_with(image, "localhost"));
     if (!registry)
         return lx_strf(DEFAULT_REGISTRY "%s", image);

@@ -67,6 +67,7 @@ static const struct lx_plan_rule *rule_at(size_t index)
     } tables[] = {
         {lx_plan_job_rules, lx_plan_n_job_rules},
         {lx_plan_pod_rules, lx_plan_n_pod_rules},
+        {lx_plan_field_rules, lx_plan_n_field_rules},
         {lx_plan_limit_rules, lx_plan_n_limit_rules},
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
@@ -96,6 +97,12 @@ const char *lx_plan_rule_reason(size_t index)
 {
     const struct lx_plan_rule *rule = rule_at(index);
     return rule ? rule->reason : NULL;
+}
+
+bool lx_plan_rule_optional(size_t index)
+{
+    const struct lx_plan_rule *rule = rule_at(index);
+    return rule && rule->optional;
 }
 
 int lx_plan_check(const json_t *job, const struct lx_plan_spec *spec, struct lx_err *err)

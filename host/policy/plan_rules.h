@@ -1,6 +1,6 @@
 /*
- * The rules of lx_plan_check: each a row {name, reason, check} of one of three tables, the Job's,
- * the pod's and the operator's.
+ * The rules of lx_plan_check: each a row {name, reason, check} of one of four tables, the Job's,
+ * the pod's, that of the fields there are, and the operator's.
  */
 #ifndef LX_POLICY_PLAN_RULES_H
 #define LX_POLICY_PLAN_RULES_H
@@ -28,6 +28,8 @@ extern const struct lx_plan_rule lx_plan_job_rules[];
 extern const size_t lx_plan_n_job_rules;
 extern const struct lx_plan_rule lx_plan_pod_rules[];
 extern const size_t lx_plan_n_pod_rules;
+extern const struct lx_plan_rule lx_plan_field_rules[];
+extern const size_t lx_plan_n_field_rules;
 extern const struct lx_plan_rule lx_plan_limit_rules[];
 extern const size_t lx_plan_n_limit_rules;
 

@@ -10,6 +10,8 @@
 #define OUR_PREFIX "lunexec.dev/"
 /* A finished Job must stay long enough for its end to be seen. */
 #define TTL_MIN_S 60
+/* How long a pod that is told to end may take; on top of its deadline. */
+#define GRACE_MAX_S 300
 
 /* ---- Shape ---- */
 
@@ -207,8 +209,9 @@ static int check_backoff(struct lx_plan_view *view, struct lx_err *err)
 static int check_single(struct lx_plan_view *view, struct lx_err *err)
 {
     static const char *const ones[] = {"parallelism", "completions"};
-    static const char *const none[] = {"selector", "manualSelector", "podFailurePolicy",
-                                       "successPolicy", "backoffLimitPerIndex"};
+    static const char *const none[] = {"selector",      "manualSelector",       "podFailurePolicy",
+                                       "successPolicy", "backoffLimitPerIndex", "maxFailedIndexes",
+                                       "managedBy"};
     char path[64];
     for (size_t i = 0; i < sizeof ones / sizeof ones[0]; i++) {
         const json_t *value = json_object_get(view->job_spec, ones[i]);
@@ -247,6 +250,11 @@ static int check_lifetime(struct lx_plan_view *view, struct lx_err *err)
     if (!is_absent(ttl) && (!json_is_integer(ttl) || json_integer_value(ttl) < TTL_MIN_S))
         return lx_plan_refuse_value(err, "spec.ttlSecondsAfterFinished", ttl,
                                     "expected 60 or more, or none");
+    const json_t *grace = json_object_get(view->pod, "terminationGracePeriodSeconds");
+    if (!is_absent(grace) && (!json_is_integer(grace) || json_integer_value(grace) < 0 ||
+                              json_integer_value(grace) > GRACE_MAX_S))
+        return lx_plan_refuse_value(err, LX_PLAN_POD ".terminationGracePeriodSeconds", grace,
+                                    "expected 0 to 300, or none");
     if (!is_absent(deadline))
         return lx_plan_refuse_value(err, "spec.activeDeadlineSeconds", deadline,
                                     "expected none: the pod's deadline counts");
@@ -264,6 +272,7 @@ const struct lx_plan_rule lx_plan_job_rules[] = {
     {"backoff-limit", "a second pod would run the job again unseen", check_backoff, false},
     {"single-run", "one Job is one pod, run once", check_single, false},
     {"deadline", "a job may not run longer than the settings say", check_deadline, false},
-    {"lifetime", "a pod that goes too early takes logs and exit codes along", check_lifetime, true},
+    {"lifetime", "a pod that goes too early takes its logs along, one that lingers its node",
+     check_lifetime, true},
 };
 const size_t lx_plan_n_job_rules = sizeof lx_plan_job_rules / sizeof lx_plan_job_rules[0];

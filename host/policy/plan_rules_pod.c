@@ -171,7 +171,8 @@ static int check_workspace_of(struct lx_plan_view *view, const struct lx_plan_at
         return lx_plan_refuse(err, "%s.volumeMounts: " WORKSPACE " has no volume of its name",
                               at->path);
     if (!lx_streq(lx_json_str(mount, "name", NULL), lx_json_str(same, "name", NULL)) ||
-        !lx_streq(lx_json_str(mount, "subPath", ""), lx_json_str(same, "subPath", "")))
+        !lx_streq(lx_json_str(mount, "subPath", ""), lx_json_str(same, "subPath", "")) ||
+        !lx_streq(lx_json_str(mount, "subPathExpr", ""), lx_json_str(same, "subPathExpr", "")))
         return lx_plan_refuse(err, "%s.volumeMounts: " WORKSPACE " is not the first container's",
                               at->path);
     return 0;
@@ -319,6 +320,36 @@ static bool is_unconfined(const json_t *profile)
     return lx_streq(lx_json_str(profile, "type", NULL), "Unconfined");
 }
 
+/* SELinux types of containers; others, such as spc_t, are not confined. */
+static bool is_confined_selinux(const json_t *options)
+{
+    static const char *const types[] = {"", "container_t", "container_init_t", "container_kvm_t",
+                                        "container_engine_t"};
+    if (*lx_json_str(options, "user", "") || *lx_json_str(options, "role", ""))
+        return false;
+    for (size_t i = 0; i < N_OF(types); i++)
+        if (lx_streq(lx_json_str(options, "type", ""), types[i]))
+            return true;
+    return false;
+}
+
+/* How older clusters are told about profiles. */
+static int check_profile_annotations(const json_t *metadata, struct lx_err *err)
+{
+    static const char *const prefixes[] = {"container.apparmor.security.beta.kubernetes.io/",
+                                           "container.seccomp.security.alpha.kubernetes.io/",
+                                           "seccomp.security.alpha.kubernetes.io/"};
+    json_t *map = lx_json_obj(metadata, "annotations");
+    for (void *it = json_object_iter(map); it; it = json_object_iter_next(map, it))
+        for (size_t i = 0; i < N_OF(prefixes); i++)
+            if (lx_starts_with(json_object_iter_key(it), prefixes[i]) &&
+                lx_streq(json_string_value(json_object_iter_value(it)), "unconfined"))
+                return lx_plan_refuse(err,
+                                      "spec.template.metadata.annotations[\"%s\"] is unconfined",
+                                      json_object_iter_key(it));
+    return 0;
+}
+
 static int check_unconfined_of(struct lx_plan_view *view, const struct lx_plan_at *at,
                                struct lx_err *err)
 {
@@ -327,6 +358,9 @@ static int check_unconfined_of(struct lx_plan_view *view, const struct lx_plan_a
         if (is_unconfined(context_field(view, at, profiles[i])))
             return lx_plan_refuse(err, "%s.securityContext.%s.type is Unconfined", at->path,
                                   profiles[i]);
+    if (!is_confined_selinux(context_field(view, at, "seLinuxOptions")))
+        return lx_plan_refuse(err, "%s.securityContext.seLinuxOptions are no container's",
+                              at->path);
     const json_t *mount = context_field(view, at, "procMount");
     if (lx_streq(json_string_value(mount), "Unmasked"))
         return lx_plan_refuse(err, "%s.securityContext.procMount is Unmasked", at->path);
@@ -339,6 +373,11 @@ static int check_unconfined(struct lx_plan_view *view, struct lx_err *err)
     if (is_unconfined(lx_json_obj(context, "seccompProfile")) ||
         is_unconfined(lx_json_obj(context, "appArmorProfile")))
         return lx_plan_refuse(err, LX_PLAN_POD ".securityContext has a profile Unconfined");
+    if (!is_confined_selinux(lx_json_obj(context, "seLinuxOptions")))
+        return lx_plan_refuse(err,
+                              LX_PLAN_POD ".securityContext.seLinuxOptions are no container's");
+    if (check_profile_annotations(view->pod_metadata, err))
+        return -1;
     return lx_plan_each_container(view, check_unconfined_of, err);
 }
 
@@ -366,6 +405,13 @@ static int check_host_namespaces(struct lx_plan_view *view, struct lx_err *err)
     return lx_plan_each_container(view, check_ports_of, err);
 }
 
+/* What the kubelet would get from the API server for the pod to show there. */
+static bool is_credential(const json_t *source)
+{
+    return json_object_get(source, "serviceAccountToken") ||
+           json_object_get(source, "podCertificate");
+}
+
 static int check_token(struct lx_plan_view *view, struct lx_err *err)
 {
     if (view->spec->service_account_token_allowed)
@@ -379,8 +425,7 @@ static int check_token(struct lx_plan_view *view, struct lx_err *err)
         const json_t *volume = json_array_get(volumes, i);
         const json_t *sources = lx_json_arr(lx_json_obj(volume, "projected"), "sources");
         for (size_t j = 0; j < json_array_size(sources); j++)
-            if (json_object_get(json_array_get(sources, j), "serviceAccountToken") &&
-                !lx_plan_volume_allowed(view, volume))
+            if (is_credential(json_array_get(sources, j)) && !lx_plan_volume_allowed(view, volume))
                 return lx_plan_refuse(
                     err, LX_PLAN_POD ".volumes[%zu].projected.sources[%zu] is a token", i, j);
     }

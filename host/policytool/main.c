@@ -19,6 +19,7 @@ static const char usage[] =
     "  network                     print the NetworkPolicies\n"
     "  call [FUNCTION]             call a function with the JSON array on standard input;\n"
     "                              without FUNCTION: list what there is\n"
+    "  rules                       list what is checked of every Job, as a table in Markdown\n"
     "  bench                       measure job(), process boundary included\n"
     "\n"
     "  --policy DIR   the policy, where a command is not given one [LUNEXEC_POLICY_DIR, or the\n"
@@ -43,6 +44,7 @@ static const struct command {
     {"diff", lx_policy_diff_main, 1, 2},   {"new", lx_policy_new_main, 1, 1},
     {"test", lx_policy_test_main, 0, 1},   {"network", lx_policy_network_main, 0, 0},
     {"bench", lx_policy_bench_main, 0, 0}, {"call", lx_policy_call_main, 0, 1},
+    {"rules", lx_policy_rules_main, 0, 0},
 };
 
 static int wrong(const char *what, const char *detail)

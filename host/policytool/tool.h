@@ -83,5 +83,6 @@ int lx_policy_bench_main(struct lx_tool *tool);
 int lx_policy_test_main(struct lx_tool *tool);
 int lx_policy_network_main(struct lx_tool *tool);
 int lx_policy_call_main(struct lx_tool *tool);
+int lx_policy_rules_main(struct lx_tool *tool);
 
 #endif

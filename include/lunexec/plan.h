@@ -74,6 +74,8 @@ int lx_plan_check(const json_t *job, const struct lx_plan_spec *spec, struct lx_
 /* The rules that lx_plan_check applies, in order: name and one line why; NULL beyond the last. */
 const char *lx_plan_rule_name(size_t index);
 const char *lx_plan_rule_reason(size_t index);
+/* Whether the operator may switch it off by its name. */
+bool lx_plan_rule_optional(size_t index);
 
 /* Puts command, args, env, labels, annotations and the namespace into a checked manifest, in
  * place. */

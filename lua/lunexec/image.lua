@@ -10,9 +10,10 @@ local M = {}
 
 local DEFAULT_REGISTRY = "docker.io"
 
+--- Registry and path; a first part is a registry if it could be no folder of docker.io.
 local function split_registry(name)
   local first, rest = name:match("^([^/]+)/(.+)$")
-  if first and (first:find("[.:]") or first == "localhost") then
+  if first and (first:find("[.:%u]") or first == "localhost") then
     return first == "index.docker.io" and DEFAULT_REGISTRY or first, rest
   end
   return DEFAULT_REGISTRY, name
@@ -70,10 +71,11 @@ end
 
 local function matches(image, pattern)
   local name = image.registry .. "/" .. image.repository
-  local folder = pattern:match("^(.*/)%*$")
   if pattern == "*" then
     return true
-  elseif folder then
+  elseif pattern:find("/%*$") then
+    local registry, path = split_registry(pattern)
+    local folder = registry .. "/" .. path:sub(1, -2)
     return name:sub(1, #folder) == folder
   end
   local wanted = need(pattern)
@@ -83,8 +85,8 @@ local function matches(image, pattern)
 end
 
 --- Whether an image is on an allow-list. A pattern is a reference ("alpine", any tag; "alpine:3",
---- that tag), everything below a path ("registry.example.com/team/*", registry spelled out), or
---- "*". Text that is no reference is never allowed.
+--- that tag), everything below a path ("registry.example.com/team/*", "sourcegraph/*" of
+--- docker.io), or "*". Text that is no reference is never allowed.
 ---@param reference string
 ---@param patterns string[]
 ---@return boolean

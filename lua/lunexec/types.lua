@@ -78,14 +78,14 @@
 ---@field additional_volumes table[]? KUBERNETES_ADDITIONAL_JOB_VOLUMES
 ---@field additional_volume_mounts table[]? KUBERNETES_ADDITIONAL_JOB_VOLUME_MOUNTS
 ---@field firewall_profile ("compatible"|"hardened")? LUNEXEC_FIREWALL_PROFILE
----@field user_namespaces boolean? pods get user namespaces of their own
+---@field user_namespaces boolean? LUNEXEC_USER_NAMESPACES; pods get user namespaces of their own
 ---@field keep_jobs boolean? KUBERNETES_KEEP_JOBS
 ---@field job_ttl_seconds integer? LUNEXEC_JOB_TTL; how long a finished Job that nobody deleted stays
----@field network_profile ("internet"|"listed"|"frontend-only")? whom jobs may talk to
----@field network_dns lunexec.Peer? where DNS is; kube-dns in kube-system when absent
----@field network_frontend lunexec.Peer? a frontend in the cluster or at a private address
----@field network_listed lunexec.Peer[]? what jobs of the profile "listed" may reach
----@field network_blocked string[]? public addresses that no job may reach
+---@field network_profile ("internet"|"listed"|"frontend-only")? LUNEXEC_NETWORK_PROFILE; whom jobs may talk to
+---@field network_dns lunexec.Peer? LUNEXEC_NETWORK_DNS; where DNS is; kube-dns in kube-system when absent
+---@field network_frontend lunexec.Peer? LUNEXEC_NETWORK_FRONTEND; a frontend in the cluster or at a private address
+---@field network_listed lunexec.Peer[]? LUNEXEC_NETWORK_LISTED; what jobs of the profile "listed" may reach
+---@field network_blocked string[]? LUNEXEC_NETWORK_BLOCKED; public addresses that no job may reach
 
 ---@class lunexec.Admission
 ---@field cost {cpu: string, memory: string} what the job counts for while it runs

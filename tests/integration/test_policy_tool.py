@@ -10,6 +10,8 @@ import unittest
 
 from harness import LUNEXEC, batch_job, main
 
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
 REFUSED = """local default = require "default"
 return { api = 1, job = function(task, settings)
   %s
@@ -167,6 +169,16 @@ class PolicyTool(unittest.TestCase):
     def test_network_and_bench(self):
         self.assertIn("kind: NetworkPolicy", self.policy("network"))
         self.assertIn("20 calls, median", self.policy("bench", "--calls", "20"))
+
+    def test_cookbook(self):
+        """Each recipe passes check; its specs pass in the sandbox."""
+        recipes = sorted(path for path in (SOURCE / "spec/cookbook").iterdir())
+        self.assertGreaterEqual(len(recipes), 12)
+        for recipe in recipes:
+            with self.subTest(recipe.name):
+                self.assertIn(": fine", self.policy("check", recipe))
+                if shutil.which("busted"):
+                    self.assertIn("ok 1 ", self.policy("test", recipe))
 
     def test_wrong_usage(self):
         for args in ([], ["frob"], ["render"], ["diff", "a"], ["bench", "--calls", "no"]):

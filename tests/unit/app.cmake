@@ -7,6 +7,12 @@ add_test(NAME settings_doc
     $<TARGET_FILE:lunexec> ${CMAKE_SOURCE_DIR}/docs/settings.md)
 set_tests_properties(settings_doc PROPERTIES TIMEOUT 30 LABELS unit)
 
+add_test(NAME rules_doc
+  COMMAND sh -c "grep '^|' \"$2\" >\"$3\" && \"$1\" policy rules | diff \"$3\" -" sh
+    $<TARGET_FILE:lunexec> ${CMAKE_SOURCE_DIR}/docs/guardrails.md
+    ${CMAKE_CURRENT_BINARY_DIR}/rules-doc.md)
+set_tests_properties(rules_doc PROPERTIES TIMEOUT 30 LABELS unit)
+
 # The contract, row by row; `tests/conformance/run WORD` runs some of it.
 add_test(NAME conformance COMMAND ${CMAKE_SOURCE_DIR}/tests/conformance/run)
 set_tests_properties(conformance PROPERTIES TIMEOUT 300 LABELS integration RUN_SERIAL TRUE

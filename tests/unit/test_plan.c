@@ -7,6 +7,7 @@
 
 #include "lunexec/plan.h"
 #include "lunexec/text.h"
+#include "plan_refusals.h"
 
 static const char *const good_manifest =
     "{'apiVersion':'batch/v1','kind':'Job','metadata':{'name':'job-1','annotations':{'a':'b'}},"
@@ -22,8 +23,6 @@ static const char *const good_manifest =
     "'containers':[{'name':'main','image':'i',"
     "'volumeMounts':[{'name':'w','mountPath':'/job'}]}],"
     "'volumes':[{'name':'w','emptyDir':{'sizeLimit':'5Gi'}},{'name':'t','emptyDir':{}}]}}}}";
-
-#define POD "spec.template.spec."
 
 static json_t *parse(const char *text)
 {
@@ -187,6 +186,13 @@ static void test_guardrails_choose_images(void **state)
     check_guarded(fx->spec, "{'images':['*.example/x','i']}", path, "'a.example/x'", NULL);
     check_guarded(fx->spec, "{'images':['alpine*','i']}", path, "'alpine:3'", NULL);
     check_guarded(fx->spec, "{'images':['alpine*','i']}", path, "'alpine.evil/x'", "image-allowed");
+    check_guarded(fx->spec, own, path, "'EVIL/x'", "image-allowed: ");
+    check_guarded(fx->spec, "{'images':['docker.io/*']}", path, "'EVIL/x'", "image-allowed: ");
+    check_guarded(fx->spec, own, POD "volumes.+",
+                  "{'name':'v','image':{'reference':'evil.example/x'}}",
+                  POD "volumes[2].image.reference is \"evil.example/x\"");
+    check_guarded(fx->spec, own, POD "volumes.+",
+                  "{'name':'v','image':{'reference':'sourcegraph/x'}}", NULL);
     check_guarded(fx->spec, "{'images':[]}", path, "'i'", "initContainers[0].image");
 }
 
@@ -211,6 +217,12 @@ static void test_guardrails_limit_resources(void **state)
     spec.guardrails = rails;
     if (lx_plan_check(job, &spec, &err))
         fail_msg("%s", err.text);
+    set(job, POD "resources", "{'requests':{'cpu':'64'}}");
+    assert_int_equal(lx_plan_check(job, &spec, &err), -1);
+    assert_string_equal(err.text, "resource-ceiling: " POD "resources.requests.cpu is \"64\", "
+                                  "expected 2 at most");
+    set(job, POD "resources", "{'limits':{'cpu':'2'}}");
+    assert_int_equal(lx_plan_check(job, &spec, &err), 0);
     set(job, POD "containers.0.resources.requests.memory", "'16.1Gi'");
     assert_int_equal(lx_plan_check(job, &spec, &err), -1);
     assert_string_equal(err.text,
@@ -249,107 +261,6 @@ static void test_bad_guardrails_are_refused(void **state)
     lx_guardrails_free(NULL);
 }
 
-/* A change to the good manifest that one rule refuses; `says` is part of the text. */
-struct refusal {
-    const char *path, *value, *rule, *says;
-};
-
-static const struct refusal refusals[] = {
-    {"metadata", NULL, "manifest-shape", "metadata is absent, expected an object"},
-    {"spec", "[]", "manifest-shape", "spec is a list"},
-    {"spec.template", "{}", "manifest-shape", "spec.template.spec is absent"},
-    {"spec.template.metadata", "'x'", "manifest-shape", "spec.template.metadata is \"x\""},
-    {"metadata.labels", "{'a':1}", "manifest-shape", "metadata.labels[\"a\"] is 1"},
-    {POD "initContainers", "{}", "manifest-shape", POD "initContainers is an object"},
-    {POD "containers.+", "'x'", "manifest-shape", POD "containers[1] is \"x\""},
-    {POD "containers.0.env", "{}", "manifest-shape", POD "containers[0].env is an object"},
-    {POD "containers.0.env", "[1]", "manifest-shape", "containers[0].env[0] is 1"},
-    {POD "containers.0.securityContext", "true", "manifest-shape", "securityContext is true"},
-    {POD "volumes", "[null]", "manifest-shape", POD "volumes[0] is null"},
-    {"apiVersion", "'v1'", "job-kind", "apiVersion is \"v1\", expected \"batch/v1\""},
-    {"kind", "'CronJob'", "job-kind", "kind is \"CronJob\""},
-    {"metadata.name", "'job-2'", "job-name", "metadata.name is \"job-2\", expected \"job-1\""},
-    {"metadata.generateName", "'x'", "job-name", "metadata.generateName is"},
-    {"metadata.namespace", "'kube-system'", "job-namespace", "expected \"jobs\""},
-    {"metadata.labels", "{'lunexec.dev/queue':'x'}", "owner-metadata", "lunexec.dev/queue"},
-    {"metadata.labels", "{'app.kubernetes.io/managed-by':'x'}", "owner-metadata", "managed-by"},
-    {"spec.template.metadata.labels.job-name", "'x'", "owner-metadata", "labels[\"job-name\"]"},
-    {"metadata.annotations", "{'lunexec.dev/policy':'x'}", "owner-metadata", "annotations"},
-    {"metadata.finalizers", "['x']", "owner-metadata", "metadata.finalizers"},
-    {"metadata.ownerReferences", "[]", "owner-metadata", "metadata.ownerReferences"},
-    {POD "restartPolicy", "'OnFailure'", "restart-policy", "is \"OnFailure\""},
-    {POD "restartPolicy", NULL, "restart-policy", "is absent"},
-    {"spec.backoffLimit", "1", "backoff-limit", "spec.backoffLimit is 1, expected 0"},
-    {"spec.backoffLimit", NULL, "backoff-limit", "is absent"},
-    {"spec.parallelism", "2", "single-run", "spec.parallelism is 2"},
-    {"spec.completions", "0", "single-run", "spec.completions is 0"},
-    {"spec.completionMode", "'Indexed'", "single-run", "spec.completionMode"},
-    {"spec.manualSelector", "true", "single-run", "spec.manualSelector"},
-    {POD "activeDeadlineSeconds", "1201", "deadline", "is 1201, expected 1 to 1200"},
-    {POD "activeDeadlineSeconds", "0", "deadline", "is 0"},
-    {POD "activeDeadlineSeconds", NULL, "deadline", "is absent"},
-    {"spec.ttlSecondsAfterFinished", "0", "lifetime", "ttlSecondsAfterFinished is 0"},
-    {"spec.activeDeadlineSeconds", "60", "lifetime", "spec.activeDeadlineSeconds is 60"},
-    {POD "initContainers.1.name", "'step-1'", "container-order",
-     POD "initContainers[1].name is \"step-1\", expected \"step-0\""},
-    {POD "initContainers", "[]", "container-order", "initContainers[0].name is absent"},
-    {POD "containers.+", "{'name':'sidecar'}", "container-order",
-     POD "containers[1] is one container more"},
-    {POD "ephemeralContainers", "[{}]", "container-order", "ephemeralContainers"},
-    {POD "initContainers.1.command", "['rm']", "container-command", "initContainers[1].command"},
-    {POD "containers.0.args", "[]", "container-command", "containers[0].args"},
-    {POD "containers.0.lifecycle", "{}", "container-extras", "containers[0].lifecycle"},
-    {POD "initContainers.0.restartPolicy", "'Always'", "container-extras", "restartPolicy"},
-    {POD "containers.0.livenessProbe", "{}", "container-extras", "livenessProbe"},
-    {POD "containers.0.image", "''", "container-image", "containers[0].image is \"\""},
-    {POD "containers.0.image", NULL, "container-image", "is absent"},
-    {POD "initContainers.1.env", "[{'name':'TOKEN','value':'x'}]", "container-env",
-     "initContainers[1].env[0] sets TOKEN"},
-    {POD "initContainers.1.env", "[{'value':'x'}]", "container-env", "has no name"},
-    {POD "containers.0.volumeMounts", "[]", "workspace-mount", "nothing at /job"},
-    {POD "containers.0.volumeMounts", "[{'name':'w','mountPath':'/job','readOnly':true}]",
-     "workspace-mount", "read-only"},
-    {POD "containers.0.volumeMounts", "[{'name':'t','mountPath':'/job'}]", "workspace-mount",
-     "not the first container's"},
-    {POD "containers.0.volumeMounts", "[{'name':'w','mountPath':'/job','subPath':'a'}]",
-     "workspace-mount", "not the first container's"},
-    {POD "volumes", "[]", "workspace-mount", "has no volume of its name"},
-    {POD "containers.0.env", "[{'name':'A','valueFrom':{'secretKeyRef':{'name':'s','key':'k'}}}]",
-     "secret-reference", "containers[0].env has a secretKeyRef"},
-    {POD "containers.0.envFrom", "[{'secretRef':{'name':'s'}}]", "secret-reference", "secretRef"},
-    {POD "volumes.+", "{'name':'s','secret':{'secretName':'x'}}", "secret-reference",
-     POD "volumes[2] has a secret"},
-    {POD "volumes.+", "{'name':'s','projected':{'sources':[{'secret':{'name':'x'}}]}}",
-     "secret-reference", "volumes[2]"},
-    {POD "volumes.+", "{'name':'h','hostPath':{'path':'/'}}", "host-path",
-     POD "volumes[2].hostPath is not allowed"},
-    {POD "volumes.+", "{'name':'h','nfs':{'server':'x','path':'/'}}", "volume-type",
-     "volumes[2].nfs"},
-    {POD "containers.0.securityContext", "{'privileged':true}", "privileged",
-     "containers[0].securityContext.privileged is true"},
-    {POD "containers.0.securityContext", "{'windowsOptions':{'hostProcess':true}}", "privileged",
-     "hostProcess"},
-    {POD "securityContext", "{'windowsOptions':{'hostProcess':true}}", "privileged",
-     POD "securityContext"},
-    {POD "initContainers.0.securityContext", "{'capabilities':{'add':['SYS_ADMIN']}}",
-     "capabilities", "initContainers[0].securityContext.capabilities.add"},
-    {POD "initContainers.0.securityContext", "{'capabilities':{'add':'SYS_ADMIN'}}", "capabilities",
-     "capabilities.add"},
-    {POD "containers.0.securityContext", "{'seccompProfile':{'type':'Unconfined'}}", "unconfined",
-     "seccompProfile"},
-    {POD "containers.0.securityContext", "{'procMount':'Unmasked'}", "unconfined", "procMount"},
-    {POD "securityContext", "{'appArmorProfile':{'type':'Unconfined'}}", "unconfined",
-     POD "securityContext"},
-    {POD "hostPID", "true", "host-namespaces", POD "hostPID is true"},
-    {POD "hostIPC", "true", "host-namespaces", POD "hostIPC is true"},
-    {POD "hostNetwork", "true", "host-namespaces", POD "hostNetwork is true"},
-    {POD "containers.0.ports", "[{'containerPort':80,'hostPort':80}]", "host-namespaces",
-     "ports[0].hostPort"},
-    {POD "automountServiceAccountToken", "true", "service-account-token", "expected false"},
-    {POD "automountServiceAccountToken", NULL, "service-account-token", "is absent"},
-    {POD "volumes.+", "{'name':'s','projected':{'sources':[{'serviceAccountToken':{}}]}}",
-     "service-account-token", "sources[0] is a token"},
-};
 #define N_REFUSALS (sizeof refusals / sizeof refusals[0])
 
 static void test_each_rule_refuses(void **state)
@@ -403,6 +314,10 @@ static void test_ordinary_changes_pass(void **state)
         {POD "runtimeClassName", "'gvisor'"},
         {POD "imagePullSecrets", "[{'name':'registry'}]"},
         {POD "hostUsers", "false"},
+        {POD "shareProcessNamespace", "null"},
+        {POD "terminationGracePeriodSeconds", "30"},
+        {POD "securityContext", "{'sysctls':[{'name':'net.ipv4.tcp_syncookies','value':'1'}]}"},
+        {POD "securityContext", "{'seLinuxOptions':{'level':'s0:c1','type':'container_t'}}"},
         {POD "containers.0.env", "[{'name':'A','valueFrom':{'fieldRef':{'fieldPath':'x'}}}]"},
         {POD "containers.0.env", "null"},
         {POD "containers.0.securityContext", "{'privileged':false,'capabilities':{'add':[]}}"},
