@@ -17,6 +17,7 @@ import contracttests
 import jobs
 import layouttests
 import logtests
+import policytests
 from checks import equal, holds, status_number
 from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
@@ -43,8 +44,12 @@ class Scene:
     def note(self, text):
         self.notes.append(f"#   {text}")
 
+    def executor_of(self, **settings):
+        """One that is not started."""
+        return Executor(self.directory, self.frontend.url, self.namespace, **settings)
+
     def executor(self, **settings):
-        executor = Executor(self.directory, self.frontend.url, self.namespace, **settings)
+        executor = self.executor_of(**settings)
         self.executors.append(executor)
         executor.start()
         return executor
@@ -340,7 +345,8 @@ def run_one(function):
 
 
 def main(words):
-    chosen = [t for t in logtests.TESTS + layouttests.TESTS + contracttests.TESTS + TESTS
+    chosen = [t for t in logtests.TESTS + layouttests.TESTS + contracttests.TESTS
+              + policytests.TESTS + TESTS
               if not words or any(word in t.__name__ for word in words)]
     alone = [t for t in chosen if getattr(t, "alone", False)]
     with tempfile.TemporaryDirectory(prefix="lunexec-git-") as git_root:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -179,6 +180,24 @@ class PolicyTool(unittest.TestCase):
                 self.assertIn(": fine", self.policy("check", recipe))
                 if shutil.which("busted"):
                     self.assertIn("ok 1 ", self.policy("test", recipe))
+
+    @unittest.skipUnless(shutil.which("busted"), "no busted here")
+    def test_newcomers_path(self):
+        """docs/policy.md: its commands, in order, print what they print there. Those that need a
+        cluster are in tests/cluster/policytests.py."""
+        page = (SOURCE / "docs/policy.md").read_text()
+        section = page.split("## From nothing to a shipped change\n")[1].split("\n## ")[0]
+        commands = re.findall(r"^\$ (.+)\n((?:(?!\$ |```).*\n)*)", section, re.MULTILINE)
+        self.assertLessEqual(len(commands), 10)
+        for command, shown in commands:
+            words = command.split()
+            if words[0] == "cat":
+                text = page.split(f"`{words[2]}`:\n\n```lua\n")[1].split("```\n")[0]
+                (self.dir / words[2]).write_text(text)
+            elif words[0] == "lunexec" and "--cluster" not in words:
+                out = self.policy(*words[2:], status=1 if words[2] == "diff" else 0)
+                out = re.sub(r"^--- .*/scripts:", "--- /usr/local/share/lunexec/scripts:", out)
+                self.assertTrue(out.startswith(shown.removesuffix("...\n")), f"{command}: {out}")
 
     def test_wrong_usage(self):
         for args in ([], ["frob"], ["render"], ["diff", "a"], ["bench", "--calls", "no"]):
