@@ -15,6 +15,7 @@ struct lx_containers {
     struct lx_containers_opts opts;
     struct follower *followers; /* as the workload's containers */
     enum lx_log_state *logs;    /* of each */
+    bool moved;                 /* bytes have come since lx_containers_moved */
     size_t n;
 };
 
@@ -46,19 +47,30 @@ void lx_containers_free(struct lx_containers *containers)
 static void on_data(void *arg, const char *data, size_t len)
 {
     struct follower *follower = arg;
+    follower->owner->moved = true;
     lx_entry_write(follower->entry, data, len);
+}
+
+static void tell_incomplete(const struct follower *follower, const char *why)
+{
+    lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", why);
+    lx_entry_line(follower->entry, text);
+}
+
+static void count_gaps(const struct follower *follower, const struct lx_podlog *podlog)
+{
+    lx_job_metrics_log_gaps(follower->owner->opts.metrics, podlog ? lx_podlog_gaps(podlog) : 0);
 }
 
 static void on_end(void *arg, const struct lx_err *err)
 {
     struct follower *follower = arg;
     struct lx_containers *containers = follower->owner;
-    if (err) {
-        lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", err->text);
-        lx_entry_line(follower->entry, text);
-    }
     containers->logs[follower - containers->followers] = err ? LX_LOG_BROKEN : LX_LOG_READ;
+    if (err)
+        tell_incomplete(follower, err->text);
     struct lx_podlog *podlog = lx_take(follower->podlog); /* err is part of it */
+    count_gaps(follower, podlog);
     lx_entry_finish(follower->entry, follower->exit_code);
     containers->opts.on_log_end(containers->opts.arg, err);
     lx_podlog_free(podlog);
@@ -137,10 +149,20 @@ bool lx_containers_idle(const struct lx_containers *containers)
     return true;
 }
 
-void lx_containers_stop(struct lx_containers *containers)
+bool lx_containers_moved(struct lx_containers *containers)
+{
+    bool moved = containers->moved;
+    containers->moved = false;
+    return moved;
+}
+
+void lx_containers_stop(struct lx_containers *containers, const char *why)
 {
     for (size_t i = 0; i < containers->n; i++) {
         struct follower *follower = &containers->followers[i];
+        if (follower->podlog)
+            tell_incomplete(follower, why);
+        count_gaps(follower, follower->podlog);
         lx_podlog_free(lx_take(follower->podlog));
         if (follower->entry)
             lx_entry_finish(follower->entry, follower->exit_code);

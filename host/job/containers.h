@@ -6,6 +6,7 @@
 #define LX_JOB_CONTAINERS_H
 
 #include "job/entries.h"
+#include "job/metrics.h"
 #include "job/verdict.h"
 #include "job/workload.h"
 #include "lunexec/watch.h"
@@ -16,6 +17,7 @@ struct lx_containers_opts {
     const struct lx_executor_opts *executor;
     const struct lx_workload *workload;
     struct lx_entries *entries;
+    struct lx_job_metrics *metrics; /* gets the gaps of logs */
     /* Deferred: a log came to its end, or failed with err. */
     void (*on_log_end)(void *arg, const struct lx_err *err);
     void *arg;
@@ -38,7 +40,11 @@ const enum lx_log_state *lx_containers_logs(const struct lx_containers *containe
 /* No log is being followed any more. */
 bool lx_containers_idle(const struct lx_containers *containers);
 
-/* Stops following and finishes the open entries with what is known of their exit codes. */
-void lx_containers_stop(struct lx_containers *containers);
+/* Whether any log has brought something since the last call. */
+bool lx_containers_moved(struct lx_containers *containers);
+
+/* Stops following and finishes the open entries with what is known of their exit codes. A log that
+ * was being followed gets `why` as its last line. */
+void lx_containers_stop(struct lx_containers *containers, const char *why);
 
 #endif

@@ -7,6 +7,7 @@ struct lx_job_metrics {
     struct lx_metric *duration, *total, *errors, *handlers;
     struct lx_metric *command_duration, *command_total, *command_errors;
     struct lx_metric *failures, *retries;
+    struct lx_metric *log_gaps;
 };
 
 static const char *const queue_op[] = {"queue", "op", NULL};
@@ -32,6 +33,9 @@ struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char
          class_only, NULL},
         {"lunexec_job_retries_total", "Attempts made anew, by the class of what ended the last.",
          LX_COUNTER, class_only, NULL},
+        {"lunexec_log_gaps_total",
+         "Places in job logs where lines are missing, rotated away by the kubelet.", LX_COUNTER,
+         queue_only, NULL},
     };
     struct lx_job_metrics *m = lx_alloc(sizeof *m);
     m->queue = queue;
@@ -44,6 +48,8 @@ struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char
     m->command_errors = lx_metric_add(metrics, &defs[6]);
     m->failures = lx_metric_add(metrics, &defs[7]);
     m->retries = lx_metric_add(metrics, &defs[8]);
+    m->log_gaps = lx_metric_add(metrics, &defs[9]);
+    lx_job_metrics_log_gaps(m, 0);
     lx_job_metrics_running(m, 0);
     return m;
 }
@@ -91,4 +97,10 @@ void lx_job_metrics_command(struct lx_job_metrics *m, const char *op, bool ok, u
     } else {
         lx_metric_inc(m->command_errors, 1, values);
     }
+}
+
+void lx_job_metrics_log_gaps(struct lx_job_metrics *m, uint64_t n)
+{
+    const char *const values[] = {m->queue, NULL};
+    lx_metric_inc(m->log_gaps, (double)n, values);
 }

@@ -25,5 +25,7 @@ void lx_job_metrics_retried(struct lx_job_metrics *metrics, enum lx_failure_kind
 void lx_job_metrics_running(struct lx_job_metrics *metrics, size_t n);
 /* An operation on the cluster: "kubernetes.job.create", "kubernetes.pod.wait", ... */
 void lx_job_metrics_command(struct lx_job_metrics *metrics, const char *op, bool ok, uint64_t ms);
+/* Places in logs where lines are missing, each told in the log as well. */
+void lx_job_metrics_log_gaps(struct lx_job_metrics *metrics, uint64_t n);
 
 #endif

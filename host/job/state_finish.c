@@ -105,7 +105,8 @@ void lx_state_cleaning(struct lx_run *run)
     lx_timer_stop(run->deadline);
     explain(run);
     if (run->containers)
-        lx_containers_stop(run->containers);
+        lx_containers_stop(run->containers,
+                           run->failure.message ? run->failure.message : "the job has ended");
     if (run->ex->opts.keep_jobs) {
         lx_run_end_workspace(run);
         return;

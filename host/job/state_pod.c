@@ -7,7 +7,8 @@
 #include "lunexec/clock.h"
 #include "lunexec/text.h"
 
-/* Once the pod has ended, its logs are there at once or never. */
+/* How long the logs of a pod that has ended may bring nothing; while they do bring something, only
+ * the job's own deadline ends them. */
 #define DRAIN_TIMEOUT_MS 180000
 
 /* What a pod waits for is looked at again so often. */
@@ -49,7 +50,6 @@ struct lx_stuck lx_run_stuck(const struct lx_run *run)
 static void fail_stuck(struct lx_run *run, const struct lx_stuck *stuck)
 {
     lx_stuck_fail(stuck, run->workload, &run->failure);
-    lx_containers_stop(run->containers);
     lx_run_go(run, LX_STATE_CLEANING);
 }
 
@@ -108,6 +108,7 @@ void lx_state_pending(struct lx_run *run)
         .executor = &run->ex->opts,
         .workload = run->workload,
         .entries = run->entries,
+        .metrics = run->ex->metrics,
         .on_log_end = on_log_end,
         .arg = run,
     };
@@ -164,6 +165,7 @@ static void end_draining(struct lx_run *run)
 void lx_state_draining(struct lx_run *run)
 {
     lx_containers_ended(run->containers);
+    (void)lx_containers_moved(run->containers);
     lx_timer_start(run->state_timer, DRAIN_TIMEOUT_MS, 0);
     if (lx_containers_idle(run->containers))
         end_draining(run);
@@ -171,9 +173,13 @@ void lx_state_draining(struct lx_run *run)
 
 void lx_event_draining(struct lx_run *run, enum lx_run_event event)
 {
+    if (event == LX_EVENT_TIMEOUT && lx_containers_moved(run->containers)) {
+        lx_timer_start(run->state_timer, DRAIN_TIMEOUT_MS, 0);
+        return;
+    }
     if (event == LX_EVENT_TIMEOUT)
         lx_failure_set(&run->failure, LX_FAIL_LOGS,
-                       "the log of job %s did not come to its end within %d s",
+                       "the log of job %s did not come to its end and brought nothing for %d s",
                        run->workload->job_name, DRAIN_TIMEOUT_MS / 1000);
     if (event != LX_EVENT_LOG_END || lx_containers_idle(run->containers))
         end_draining(run);
