@@ -53,6 +53,20 @@ static int add_both(const struct forming *f, const char *text, size_t len, struc
     return add(f, text, len, err) < 0 ? -1 : add_url_safe(f, text, len, err);
 }
 
+/* In lines, as base64 and openssl print what is longer than one of theirs. */
+static int add_wrapped(const struct forming *f, const char *text, size_t len, size_t width,
+                       struct lx_err *err)
+{
+    lx_auto(buf) struct lx_buf lines = LX_BUF_INIT(len * 2);
+    for (size_t at = 0; at < len; at += width) {
+        size_t n = len - at < width ? len - at : width;
+        if ((at > 0 && lx_buf_addc(&lines, '\n', err) < 0) ||
+            lx_buf_add(&lines, text + at, n, err) < 0)
+            return -1;
+    }
+    return len > width ? add_buf(f, &lines, err) : 0;
+}
+
 /*
  * Encoded as a part of a longer text the value begins at one of three offsets in a group; the
  * characters that hold its bits alone are the same whatever surrounds it.
@@ -66,7 +80,12 @@ static int add_base64_core(const struct forming *f, size_t offset, struct lx_err
         lx_base64_encode(&text, bytes.data, bytes.len, err) < 0)
         return -1;
     size_t begin = (offset * 8 + 5) / 6, end = bytes.len * 8 / 6;
-    return begin < end ? add_both(f, text.data + begin, end - begin, err) : 0;
+    if (begin >= end)
+        return 0;
+    if (offset == 0 && (add_wrapped(f, text.data, end, 76, err) < 0 ||
+                        add_wrapped(f, text.data, end, 64, err) < 0))
+        return -1;
+    return add_both(f, text.data + begin, end - begin, err);
 }
 
 static int add_base64(const struct forming *f, struct lx_err *err)
@@ -221,11 +240,26 @@ static int add_replaced(const struct forming *f, const char *set, const char *wi
     return add_buf(f, &text, err);
 }
 
+/* $'...' of bash, and how Python and others show a string: control characters by name. */
+static int add_named_controls(const struct forming *f, struct lx_err *err)
+{
+    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(f->len * 2 + 1);
+    for (size_t i = 0; i < f->len; i++) {
+        char c = f->value[i];
+        const char named[] = {'\\', c == '\n' ? 'n' : c == '\t' ? 't' : c == '\r' ? 'r' : c};
+        int rc = in_set(c, "\n\t\r\\'") ? lx_buf_add(&text, named, sizeof(named), err)
+                                         : lx_buf_addc(&text, c, err);
+        if (rc < 0)
+            return -1;
+    }
+    return add_buf(f, &text, err);
+}
+
 /* Inside the quotes; what is traced with `set -x` is quoted like this. */
 static int add_shell(const struct forming *f, struct lx_err *err)
 {
     static const char special[] = " \t!\"#$&'()*,;<>?[\\]^`{|}~";
-    if (add_replaced(f, "'", "'\"'\"'", err) < 0 || add_replaced(f, "'", "'\\''", err) < 0 ||
+    if (add_named_controls(f, err) < 0 || add_replaced(f, "'", "'\"'\"'", err) < 0 || add_replaced(f, "'", "'\\''", err) < 0 ||
         add_replaced(f, "\"\\$`", "\\&", err) < 0)
         return -1;
     return add_replaced(f, special, "\\&", err); /* printf %q */

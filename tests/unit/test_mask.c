@@ -98,6 +98,15 @@ static void nothing_to_mask(void **state)
     assert_string_equal(unmasked, "as it is");
 }
 
+/* As `printf %s VALUE | base64` and `openssl base64` print it. */
+#define LONG_VALUE "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ____"
+#define LONG_WRAPPED_76                                                                            \
+    "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6QUJDREVGR0hJSktMTU5PUFFSU1RV\n"               \
+    "VldYWVpfX19f\n"
+#define LONG_WRAPPED_64                                                                            \
+    "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6QUJDREVGR0hJSktM\n"                           \
+    "TU5PUFFSU1RVVldYWVpfX19f\n"
+
 static void forms_are_masked(void **state)
 {
     static const struct {
@@ -125,6 +134,9 @@ static void forms_are_masked(void **state)
         {"it's me", "'it'\"'\"'s me'", "'***'"},
         {"it's me", "'it'\\''s me'", "'***'"},
         {"it's me", "it\\'s\\ me", "***"},
+        {"it's\ta\nkey", "$'it\\'s\\ta\\nkey'", "$'***'"},
+        {LONG_VALUE, LONG_WRAPPED_76, "***\n"},
+        {LONG_VALUE, LONG_WRAPPED_64, "***\n"},
         {"a\"b$c`d", "\"a\\\"b\\$c\\`d\"", "\"***\""},
         {"  padded\n", "is padded.", "is ***."},
         {"  padded\n", "cGFkZGVk", "***"},
