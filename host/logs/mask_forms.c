@@ -175,18 +175,30 @@ static uint32_t code_point(const char *text, size_t *ret_len)
     return value;
 }
 
-static int put_unicode(struct lx_buf *out, uint32_t value, struct lx_err *err)
+static int put_unit(struct lx_buf *out, uint32_t unit, bool upper, struct lx_err *err)
 {
-    if (value < 0x10000)
-        return lx_buf_addf(out, err, "\\u%04x", (unsigned)value);
-    value -= 0x10000;
-    return lx_buf_addf(out, err, "\\u%04x\\u%04x", (unsigned)(0xd800 + (value >> 10)),
-                       (unsigned)(0xdc00 + (value & 0x3ff)));
+    return upper ? lx_buf_addf(out, err, "\\u%04X", (unsigned)unit)
+                 : lx_buf_addf(out, err, "\\u%04x", (unsigned)unit);
 }
 
-/* `escaped` with some plain characters written as an escape as well. */
-static int add_json_variant(const struct forming *f, const struct lx_buf *escaped, bool html,
-                            bool ascii, bool slash, struct lx_err *err)
+static int put_unicode(struct lx_buf *out, uint32_t value, bool upper, struct lx_err *err)
+{
+    if (value < 0x10000)
+        return put_unit(out, value, upper, err);
+    value -= 0x10000;
+    return put_unit(out, 0xd800 + (value >> 10), upper, err) < 0
+               ? -1
+               : put_unit(out, 0xdc00 + (value & 0x3ff), upper, err);
+}
+
+/* Which plain characters are written as an escape as well. */
+struct json_style {
+    const char *named; /* as \uXXXX */
+    bool ascii, slash, upper;
+};
+
+static int add_json_variant(const struct forming *f, const struct lx_buf *escaped,
+                            const struct json_style *style, struct lx_err *err)
 {
     lx_auto(buf) struct lx_buf text = LX_BUF_INIT(escaped->len * 6 + 1);
     size_t len;
@@ -194,9 +206,9 @@ static int add_json_variant(const struct forming *f, const struct lx_buf *escape
         const char *at = escaped->data + i;
         uint32_t value = code_point(at, &len);
         int rc;
-        if ((ascii && value >= 0x80) || (html && value < 0x80 && in_set(*at, "<>&")))
-            rc = put_unicode(&text, value, err);
-        else if (slash && *at == '/')
+        if ((style->ascii && value >= 0x80) || (value < 0x80 && in_set(*at, style->named)))
+            rc = put_unicode(&text, value, style->upper, err);
+        else if (style->slash && *at == '/')
             rc = lx_buf_adds(&text, "\\/", err);
         else
             rc = lx_buf_add(&text, at, len, err);
@@ -208,14 +220,21 @@ static int add_json_variant(const struct forming *f, const struct lx_buf *escape
 
 static int add_json(const struct forming *f, struct lx_err *err)
 {
+    static const struct json_style styles[] = {
+        {"<>&", false, false, false}, /* Go */
+        {"", true, false, false},     /* Python */
+        {"", true, false, true},      /* Java, jansson */
+        {"", true, true, false},      /* PHP */
+        {"", false, true, false},
+    };
     lx_auto(buf) struct lx_buf escaped = LX_BUF_INIT(f->len * 6 + 1);
     if (lx_json_escape(&escaped, f->value, f->len, err) < 0 || add_buf(f, &escaped, err) < 0)
         return -1;
-    if (add_json_variant(f, &escaped, true, false, false, err) < 0 || /* Go */
-        add_json_variant(f, &escaped, false, true, false, err) < 0 || /* Python */
-        add_json_variant(f, &escaped, false, true, true, err) < 0)    /* PHP */
-        return -1;
-    return add_json_variant(f, &escaped, false, false, true, err);
+    for (size_t i = 0; i < sizeof(styles) / sizeof(*styles); i++) {
+        if (add_json_variant(f, &escaped, &styles[i], err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* ---- Shells ---- */
@@ -248,7 +267,7 @@ static int add_named_controls(const struct forming *f, struct lx_err *err)
         char c = f->value[i];
         const char named[] = {'\\', c == '\n' ? 'n' : c == '\t' ? 't' : c == '\r' ? 'r' : c};
         int rc = in_set(c, "\n\t\r\\'") ? lx_buf_add(&text, named, sizeof(named), err)
-                                         : lx_buf_addc(&text, c, err);
+                                        : lx_buf_addc(&text, c, err);
         if (rc < 0)
             return -1;
     }
@@ -259,8 +278,8 @@ static int add_named_controls(const struct forming *f, struct lx_err *err)
 static int add_shell(const struct forming *f, struct lx_err *err)
 {
     static const char special[] = " \t!\"#$&'()*,;<>?[\\]^`{|}~";
-    if (add_named_controls(f, err) < 0 || add_replaced(f, "'", "'\"'\"'", err) < 0 || add_replaced(f, "'", "'\\''", err) < 0 ||
-        add_replaced(f, "\"\\$`", "\\&", err) < 0)
+    if (add_named_controls(f, err) < 0 || add_replaced(f, "'", "'\"'\"'", err) < 0 ||
+        add_replaced(f, "'", "'\\''", err) < 0 || add_replaced(f, "\"\\$`", "\\&", err) < 0)
         return -1;
     return add_replaced(f, special, "\\&", err); /* printf %q */
 }

@@ -1,10 +1,10 @@
 /*
- * No secret reaches the output, whatever form programs give it. Unlike fuzz_mask, the forms are made
- * here, by encoders that know nothing of the mask's patterns, and everything goes the way of a real
- * log: split into a runtime's records, with the kubelet's timestamps, in chunks of any size, through
- * the follower's lines and the sink; then the kept text is searched.
- * Input: number of secrets; for each a length and its bytes; then the text, in which a byte below
- * 0x20 stands for a form of a secret and the others for themselves.
+ * No secret reaches the output, whatever form programs give it. Unlike fuzz_mask, the forms are
+ * made here, by encoders that know nothing of the mask's patterns, and everything goes the way of a
+ * real log: split into a runtime's records, with the kubelet's timestamps, in chunks of any size,
+ * through the follower's lines and the sink; then the kept text is searched. Input: number of
+ * secrets; for each a length and its bytes; then the text, in which a byte below 0x20 stands for a
+ * form of a secret and the others for themselves.
  */
 #include "kube/podlog_lines.h"
 #include "lunexec/escape.h"
@@ -50,28 +50,28 @@ static uint8_t next_byte(struct input *in)
     return *in->data++;
 }
 
-/* Printable, with everything that needs quoting somewhere, and line ends. The replacement's byte and
- * what stands around forms is in none. */
+/* Printable, with everything that needs quoting somewhere, and line ends. The replacement's byte
+ * and what stands around forms is in none, and no blanks are around one: they are not secret. */
 static void read_secrets(struct input *in)
 {
-    static const char alphabet[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\"'\\$`&<>/+=%#@!:;,-_ "
-        "\t\n\xc3\xa4\xe2\x82\xac";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\"'\\$`&<>/+=%#@!:;,-_ \t\n";
     in->n_secrets = 1 + next_byte(in) % MAX_SECRETS;
     for (size_t i = 0; i < in->n_secrets; i++) {
-        size_t len = MIN_SECRET + next_byte(in) % (MAX_SECRET - MIN_SECRET - 3), at = 0;
+        char *value = in->values[i];
+        size_t len = MIN_SECRET + next_byte(in) % (MAX_SECRET - MIN_SECRET - 4), at = 0;
+        value[at++] = 'k';
         while (at < len) {
-            uint8_t pick = next_byte(in) % (sizeof(alphabet) - 1 - 5 + 2);
-            const char *from = pick < 65 + 21 ? alphabet + pick : pick % 2 ? "\xc3\xa4" : "\xe2\x82\xac";
-            size_t n = (unsigned char)*from < 0x80 ? 1 : (unsigned char)*from < 0xe0 ? 2 : 3;
-            memcpy(in->values[i] + at, from, n);
+            size_t pick = next_byte(in) % (sizeof(plain) + 1);
+            const char *other = pick % 2 ? "\xc3\xa4" : "\xe2\x82\xac";
+            const char *from = pick < sizeof(plain) - 1 ? plain + pick : other;
+            size_t n = lx_utf8_sequence(from, strlen(from));
+            memcpy(value + at, from, n);
             at += n;
         }
-        /* Blanks around a value are not part of what is secret in it. */
-        in->values[i][0] = 'k';
-        in->values[i][at] = '\0';
-        in->values[i][at - 1] = (unsigned char)in->values[i][at - 1] < 0x80 ? 'z' : in->values[i][at - 1];
-        in->secrets[i] = (struct lx_secret){in->values[i], "\x01"};
+        value[at++] = 'z';
+        value[at] = '\0';
+        in->secrets[i] = (struct lx_secret){value, "\x01"};
     }
 }
 
@@ -108,8 +108,8 @@ static void put_url(struct input *in, const char *value, const char *plain, bool
 {
     struct lx_buf text = LX_BUF_INIT(4096);
     for (const char *c = value; *c; c++) {
-        bool bare = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-                    strchr(plain, *c);
+        bool bare = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                    (*c >= '0' && *c <= '9') || strchr(plain, *c);
         if (*c == ' ' && plus)
             (void)lx_buf_addc(&text, '+', NULL);
         else if (bare)
@@ -222,7 +222,8 @@ static void stamp(const struct lx_buf *text, struct lx_buf *out)
         size_t rest = (end ? (size_t)(end - text->data) + 1 : text->len) - at;
         n = rest < RECORD ? rest : RECORD;
         if (fresh)
-            (void)lx_buf_addf(out, NULL, "2024-06-03T10:20:%02zu.%09zuZ ", at / 1000 % 60, at % 1000);
+            (void)lx_buf_addf(out, NULL, "2024-06-03T10:20:%02zu.%09zuZ ", at / 1000 % 60,
+                              at % 1000);
         lx_assert(lx_buf_add(out, text->data + at, n, NULL) == 0);
         fresh = text->data[at + n - 1] == '\n';
     }

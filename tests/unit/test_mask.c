@@ -129,6 +129,9 @@ static void forms_are_masked(void **state)
         {"gr\xc3\xbc\xc3\x9f"
          "e",
          "\"gr\\u00fc\\u00dfe\"", "\"***\""},
+        {"gr\xc3\xbc\xc3\x9f"
+         "e",
+         "\"gr\\u00FC\\u00DFe\"", "\"***\""},
         {"key\xf0\x9f\x98\x80!", "\"key\\ud83d\\ude00!\"", "\"***\""},
         {"http://x/y", "\"http:\\/\\/x\\/y\"", "\"***\""},
         {"it's me", "'it'\"'\"'s me'", "'***'"},
