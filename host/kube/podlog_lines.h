@@ -22,6 +22,10 @@
 #define LX_LOGLINES_RING 256 /* lines remembered */
 #define LX_LOGLINES_STAMP 48 /* longest timestamp */
 
+/* Standard output and standard error of a container are stamped before they are written, by
+ * threads of their own: an older timestamp may follow by this much. */
+#define LX_LOGLINES_DISORDER_NS 250000000
+
 struct lx_logline_id {
     int64_t ns;
     uint64_t hash;
@@ -66,9 +70,17 @@ struct lx_loglines {
     bool old;         /* the current line is from before that */
     char head[LX_LOGLINES_HEAD];
     size_t head_len;
-    bool tail;             /* what follows the last line left out, up to a timestamp, is left out */
+    bool rest;             /* what follows the last line left out, up to a timestamp, is left out */
     bool skipped;          /* FIND: the current line is known to be an old one */
     struct lx_buf refusal; /* text of an answer that is no log */
+
+    /* Asking for the last lines only, see podlog_tail.c. */
+    uint64_t tail_from;   /* [20000] lines delivered from which it is worth while */
+    uint64_t tail;        /* lines asked for; 0: all */
+    uint64_t tail_next;   /* to be asked for next time */
+    uint64_t tail_total;  /* lines delivered when the answer began */
+    bool reached, missed; /* the answer was seen to begin before since_ns; or after it */
+    bool tail_off;        /* no number reaches back from `tail_total` */
 
     /* What was delivered. */
     uint64_t total;
@@ -90,6 +102,11 @@ void lx_loglines_done(struct lx_loglines *lines);
 
 /* A new answer begins. `out` gets the sinceTime to ask for; false: ask without one. */
 bool lx_loglines_start(struct lx_loglines *lines, char out[LX_RFC3339_SIZE]);
+/* How many lines from the end of the log to ask for, besides; 0: for all. */
+uint64_t lx_loglines_tail(const struct lx_loglines *lines);
+/* These lines do not reach back to what was delivered before: the answer is of no use, a new one is
+ * to be started. `ended`: it ends here, so whether they do is clear. */
+bool lx_loglines_missed(struct lx_loglines *lines, bool ended);
 
 /* Bytes of the answer. New bytes of the container are emitted before this returns. */
 void lx_loglines_feed(struct lx_loglines *lines, const char *data, size_t len);
@@ -101,7 +118,12 @@ const char *lx_loglines_refusal(const struct lx_loglines *lines);
  * stream before it was cut (not `clean`), a line says that the end may be missing. */
 void lx_loglines_finish(struct lx_loglines *lines, bool clean);
 
-/* ---- Between the two files: what the splitter found ---- */
+/* ---- Between the files ---- */
+
+void lx_loglines_plan_tail(struct lx_loglines *lines);              /* `left`, `since_ns` are set */
+bool lx_loglines_tail_stamp(struct lx_loglines *lines, int64_t ns); /* false: the answer missed */
+
+/* What the splitter found: */
 
 void lx_loglines_on_stamp(struct lx_loglines *lines, int64_t ns);
 void lx_loglines_on_body(struct lx_loglines *lines, const char *data,

@@ -3,6 +3,7 @@
 #include "lunexec/clock.h"
 #include "lunexec/url.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define RAW_MAX ((size_t)8 << 20)
@@ -21,7 +22,14 @@ static void take_in(struct lx_podlog *podlog)
 
 static void on_drain(void *arg)
 {
-    take_in(arg);
+    struct lx_podlog *podlog = arg;
+    take_in(podlog);
+    if (!lx_loglines_missed(&podlog->lines, false))
+        return;
+    lx_http_cancel(lx_take(podlog->call));
+    if (!podlog->last)
+        podlog->clean = false;
+    lx_podlog_again(podlog, 0);
 }
 
 static int on_data(void *arg, const char *data, size_t len)
@@ -56,6 +64,10 @@ static void complete(struct lx_podlog *podlog)
         lx_podlog_failed(podlog, &err, 0);
         return;
     }
+    if (lx_loglines_missed(&podlog->lines, true)) {
+        lx_podlog_again(podlog, 0);
+        return;
+    }
     podlog->good_ms = lx_now_ms();
     if (!podlog->last) {
         podlog->clean = true;
@@ -85,7 +97,8 @@ static void on_done(void *arg, const struct lx_http_result *result)
     if (!podlog->last)
         podlog->clean = false;
     lx_kube_answer_err(result, &err, NULL);
-    if (podlog->moved || (accepted && !podlog->terminated && err.code == LX_E_TIMEOUT)) {
+    if (podlog->moved || lx_loglines_missed(&podlog->lines, false) ||
+        (accepted && !podlog->terminated && err.code == LX_E_TIMEOUT)) {
         lx_podlog_again(podlog, 0);
         return;
     }
@@ -98,7 +111,7 @@ static void on_done(void *arg, const struct lx_http_result *result)
     lx_podlog_failed(podlog, &err, result->retry_after_ms);
 }
 
-static char *log_path(const struct lx_podlog *podlog, bool follow, const char *since)
+static char *log_path(const struct lx_podlog *podlog, bool follow, const char *since, uint64_t tail)
 {
     struct lx_buf query __attribute__((cleanup(lx_auto_buf))) = LX_BUF_INIT(NAME_MAX_LEN);
     lx_auto(str) char *base = lx_kube_path(LX_KUBE_POD, podlog->ns, podlog->pod, NULL);
@@ -109,6 +122,8 @@ static char *log_path(const struct lx_podlog *podlog, bool follow, const char *s
         failed |= lx_buf_adds(&query, "&sinceTime=", NULL);
         failed |= lx_url_escape(&query, since, strlen(since), NULL);
     }
+    if (tail)
+        failed |= lx_buf_addf(&query, NULL, "&tailLines=%" PRIu64, tail);
     lx_assert(!failed);
     return lx_strf("%s/log?%s", base, lx_buf_str(&query));
 }
@@ -122,7 +137,8 @@ void lx_podlog_open(struct lx_podlog *podlog)
     podlog->last = podlog->terminated;
     podlog->moved = false;
     bool resume = lx_loglines_start(&podlog->lines, since);
-    lx_auto(str) char *path = log_path(podlog, !podlog->last, resume ? since : NULL);
+    lx_auto(str) char *path =
+        log_path(podlog, !podlog->last, resume ? since : NULL, lx_loglines_tail(&podlog->lines));
     struct lx_http_req req = {
         .idle_timeout_ms = podlog->last ? LAST_IDLE_MS : FOLLOW_IDLE_MS,
         .on_data = on_data,

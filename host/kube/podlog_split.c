@@ -114,7 +114,7 @@ void lx_loglines_flush(struct lx_loglines *lines)
 
 void lx_loglines_feed(struct lx_loglines *lines, const char *data, size_t len)
 {
-    while (len) {
+    while (len && !lines->missed) {
         size_t used = lines->in_body ? take_body(lines, data, len) : take_stamp(lines, data, len);
         data += used;
         len -= used;

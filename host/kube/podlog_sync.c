@@ -5,16 +5,17 @@
 #include <string.h>
 
 #define NS 1000000000
-/* Standard output and standard error of a container are stamped before they are written, by
- * threads of their own: an older timestamp may follow by this much. */
-#define DISORDER_NS 250000000
+/* A line that is older than the place by this much, and as much as timestamps may be in disorder,
+ * shows that the last lines that were asked for begin before it. */
+#define TAIL_WINDOW_S 5
 #define OUT_MAX ((size_t)64 << 10)
 #define REFUSAL_MAX 1024
+#define TAIL_FROM 20000
 
 void lx_loglines_init(struct lx_loglines *lines,
                       void (*emit)(void *arg, const char *data, size_t len), void *arg)
 {
-    *lines = (struct lx_loglines){.emit = emit, .arg = arg};
+    *lines = (struct lx_loglines){.emit = emit, .arg = arg, .tail_from = TAIL_FROM};
     lx_buf_init(&lines->out, OUT_MAX);
     lx_buf_init(&lines->refusal, REFUSAL_MAX);
 }
@@ -54,7 +55,7 @@ static int64_t since_second(const struct lx_loglines *lines)
     int64_t ns = lines->max_ns;
     if (lines->open && lines->open_ns < ns)
         ns = lines->open_ns;
-    return ns > DISORDER_NS ? (ns - DISORDER_NS) / NS : 0;
+    return ns > LX_LOGLINES_DISORDER_NS ? (ns - LX_LOGLINES_DISORDER_NS) / NS : 0;
 }
 
 /* Lines delivered that an answer from `since` on begins with; `ret_first` is the first of them. */
@@ -91,7 +92,7 @@ bool lx_loglines_start(struct lx_loglines *lines, char out[LX_RFC3339_SIZE])
     lines->in_body = false;
     lines->stamp_len = 0;
     lines->stamped = lines->begun = false;
-    lines->tail = false;
+    lines->rest = false;
     lines->skipped = false;
     lines->head_len = 0;
     lines->left_len = 0;
@@ -102,10 +103,12 @@ bool lx_loglines_start(struct lx_loglines *lines, char out[LX_RFC3339_SIZE])
     else
         lines->mode = lines->left ? LX_LOGLINES_FIND : LX_LOGLINES_OPEN;
     lines->old = false;
-    lines->since_ns = 0;
+    lines->since_ns = nothing || lines->whole ? 0 : since * NS;
+    lx_loglines_plan_tail(lines);
     if (nothing || lines->whole)
         return false;
-    lines->since_ns = since * NS;
+    if (lines->tail)
+        since -= since > TAIL_WINDOW_S ? TAIL_WINDOW_S : 0;
     lx_rfc3339((struct timespec){.tv_sec = (time_t)since}, out);
     return true;
 }
@@ -276,7 +279,9 @@ static void find_body(struct lx_loglines *lines, const char *data, size_t len)
 void lx_loglines_on_stamp(struct lx_loglines *lines, int64_t ns)
 {
     lines->stamped = lines->begun = true;
-    lines->tail = false;
+    if (!lx_loglines_tail_stamp(lines, ns))
+        return;
+    lines->rest = false;
     lines->ns = ns;
     lines->old = ns < lines->since_ns;
     if (lines->old)
@@ -316,7 +321,7 @@ void lx_loglines_on_body(struct lx_loglines *lines, const char *data, size_t len
         find_body(lines, data, len);
     else if (lines->mode == LX_LOGLINES_LIVE && lines->open)
         live_body(lines, data, len);
-    else if (lines->mode == LX_LOGLINES_LIVE && !lines->tail)
+    else if (lines->mode == LX_LOGLINES_LIVE && !lines->rest)
         deliver(lines, data, len); /* a line without a timestamp */
 }
 
@@ -331,7 +336,7 @@ void lx_loglines_on_end(struct lx_loglines *lines)
     if (lines->mode != LX_LOGLINES_SKIP || --lines->left > 0)
         return;
     lines->mode = lines->open ? LX_LOGLINES_OPEN : LX_LOGLINES_LIVE;
-    lines->tail = true;
+    lines->rest = true;
 }
 
 const char *lx_loglines_refusal(const struct lx_loglines *lines)

@@ -48,11 +48,11 @@ static void read_entries(const uint8_t *data, size_t size)
     }
 }
 
-/* As the kubelet answers; without timestamps: as the container wrote it. */
-static void answer(bool stamps, int64_t since_s, struct lx_buf *out)
+/* As the kubelet answers, from entry `from` on; without timestamps: as the container wrote it. */
+static void answer(bool stamps, int64_t since_s, size_t from, struct lx_buf *out)
 {
     bool fresh = true;
-    for (size_t i = 0; i < n_entries; i++) {
+    for (size_t i = from; i < n_entries; i++) {
         const struct entry *entry = &entries[i];
         char stamp[LX_RFC3339_SIZE], text[128];
         bool shown = !stamps || entry->ns >= since_s * NS;
@@ -75,6 +75,27 @@ static void on_emit(void *arg, const char *data, size_t len)
     lx_assert(lx_buf_add(arg, data, len, NULL) == 0);
 }
 
+/* Reads up to `len` bytes of an answer, and another one while what was asked for reaches back too
+ * little. */
+static void read_some(struct lx_loglines *lines, size_t len)
+{
+    bool missed = true;
+    for (size_t tries = 0; missed; tries++) {
+        struct lx_buf text = LX_BUF_INIT((size_t)1 << 20);
+        char since[LX_RFC3339_SIZE];
+        struct timespec when = {0};
+        lx_assert(tries < 10);
+        if (lx_loglines_start(lines, since))
+            lx_assert(lx_rfc3339_parse(since, strlen(since), &when) == 0);
+        uint64_t tail = lx_loglines_tail(lines);
+        answer(true, when.tv_sec, tail && tail < n_entries ? n_entries - (size_t)tail : 0, &text);
+        bool ended = len >= text.len;
+        lx_loglines_feed(lines, lx_buf_str(&text), ended ? text.len : len);
+        missed = lx_loglines_missed(lines, ended);
+        lx_buf_done(&text);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct lx_buf want = LX_BUF_INIT((size_t)1 << 20), got = LX_BUF_INIT((size_t)1 << 20);
@@ -82,19 +103,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < (size_t)2 * CUTS)
         return 0;
     read_entries(data + (size_t)2 * CUTS, size - (size_t)2 * CUTS);
-    answer(false, 0, &want);
+    answer(false, 0, 0, &want);
     lx_loglines_init(&lines, on_emit, &got);
-    for (size_t i = 0; i <= CUTS; i++) {
-        struct lx_buf text = LX_BUF_INIT((size_t)1 << 20);
-        char since[LX_RFC3339_SIZE];
-        struct timespec when = {0};
-        if (lx_loglines_start(&lines, since))
-            lx_assert(lx_rfc3339_parse(since, strlen(since), &when) == 0);
-        answer(true, when.tv_sec, &text);
-        size_t len = i < CUTS ? (size_t)data[2 * i] << 8 | data[2 * i + 1] : text.len;
-        lx_loglines_feed(&lines, lx_buf_str(&text), len < text.len ? len : text.len);
-        lx_buf_done(&text);
-    }
+    if (data[0] & 0x80)
+        lines.tail_from = data[1] & 0x3f; /* otherwise the log is too short for it */
+    for (size_t i = 0; i <= CUTS; i++)
+        read_some(&lines,
+                  i < CUTS ? (size_t)(data[2 * i] & 0x7f) << 8 | data[2 * i + 1] : SIZE_MAX);
     lx_loglines_finish(&lines, false);
     lx_assert(got.len == want.len);
     lx_assert(memcmp(lx_buf_str(&got), lx_buf_str(&want), got.len) == 0);

@@ -203,6 +203,79 @@ static void test_headless_between_others(void **state)
     }
 }
 
+/* How a long log is taken up again: from its end. With `ignored` the server knows no tailLines. */
+static void take_up(struct taker *taker, const struct record *records, size_t n, size_t len,
+                    bool ignored, size_t *ret_bytes)
+{
+    bool missed = true;
+    while (missed) {
+        char since[LX_RFC3339_SIZE];
+        bool has = lx_loglines_start(&taker->lines, since);
+        size_t tail = (size_t)lx_loglines_tail(&taker->lines);
+        size_t from = tail && tail < n && !ignored ? n - tail : 0;
+        lx_auto(str) char *text = answer(records + from, n - from, has ? since : NULL);
+        bool ended = len >= strlen(text);
+        *ret_bytes += ended ? strlen(text) : len;
+        lx_loglines_feed(&taker->lines, text, ended ? strlen(text) : len);
+        missed = lx_loglines_missed(&taker->lines, ended);
+    }
+}
+
+/* Two hundred lines a second for 100 s; the reader gets 200 bytes of new ones a time. */
+static void check_from_the_end(bool ignored)
+{
+    enum { LINES = 20000, A_SECOND = 200 };
+    static struct record records[LINES];
+    static char stamps[LINES][32];
+    struct taker taker;
+    size_t bytes = 0, reads = 0;
+    for (size_t i = 0; i < LINES; i++) {
+        (void)snprintf(stamps[i], sizeof(stamps[i]), "2026-11-23T10:%02zu:%02zu.%09zuZ",
+                       i / A_SECOND / 60, i / A_SECOND % 60, i % A_SECOND * 5000000);
+        records[i] = (struct record){stamps[i], i % 3 ? "same text" : stamps[i], i % 50 == 7};
+    }
+    taker_init(&taker);
+    taker.lines.tail_from = 1000;
+    feed(&taker, records, LINES, 200000, 4096);
+    for (size_t got = 0; got != taker.got.len; reads++) {
+        got = taker.got.len;
+        take_up(&taker, records, LINES, 60000, ignored, &bytes);
+    }
+    lx_auto(str) char *want = plain(records, LINES);
+    assert_string_equal(lx_buf_str(&taker.got), want);
+    assert_int_equal(taker.lines.gaps, 0);
+    assert_true(reads > 5);
+    taker_done(&taker);
+}
+
+static void test_from_the_end(void **state)
+{
+    (void)state;
+    check_from_the_end(false);
+    check_from_the_end(true);
+}
+
+/* Lines so rare that none shows how far back an answer reaches: all are asked for. */
+static void test_from_the_end_of_rare_lines(void **state)
+{
+    static struct record records[600];
+    static char stamps[600][32];
+    struct taker taker;
+    size_t bytes = 0;
+    (void)state;
+    for (size_t i = 0; i < 600; i++) {
+        (void)snprintf(stamps[i], sizeof(stamps[i]), "2026-11-23T%02zu:%02zu:00Z", i / 60, i % 60);
+        records[i] = (struct record){stamps[i], "rare", false};
+    }
+    taker_init(&taker);
+    taker.lines.tail_from = 100;
+    feed(&taker, records, 300, SIZE_MAX, 64);
+    take_up(&taker, records, 600, SIZE_MAX, false, &bytes);
+    lx_auto(str) char *want = plain(records, 600);
+    assert_string_equal(lx_buf_str(&taker.got), want);
+    taker_done(&taker);
+}
+
 static void test_clock_goes_back(void **state)
 {
     (void)state;
@@ -419,6 +492,8 @@ int main(void)
         cmocka_unit_test(test_growing),
         cmocka_unit_test(test_headless_between_others),
         cmocka_unit_test(test_clock_goes_back),
+        cmocka_unit_test(test_from_the_end),
+        cmocka_unit_test(test_from_the_end_of_rare_lines),
         cmocka_unit_test(test_rotated_away),
         cmocka_unit_test(test_rotated_overlap),
         cmocka_unit_test(test_rotated_flood),
