@@ -96,6 +96,8 @@ static void on_done(void *arg, const struct lx_http_result *result)
     }
     if (!podlog->last)
         podlog->clean = false;
+    if (accepted && podlog->lines.stamped)
+        podlog->good_ms = lx_now_ms(); /* it can be read, if only from far back */
     lx_kube_answer_err(result, &err, NULL);
     if (podlog->moved || lx_loglines_missed(&podlog->lines, false) ||
         (accepted && !podlog->terminated && err.code == LX_E_TIMEOUT)) {

@@ -71,18 +71,20 @@ static int open_file(struct lx_spool *spool, struct lx_err *err)
     if (spool->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
         spool->fd = open_unlinked(spool->dir);
     if (spool->fd < 0)
-        return lx_fail_errno(err, errno, "log spool file in %s", spool->dir);
+        return lx_fail_errno(err, errno, "a file in LUNEXEC_SPOOL_DIR, %s", spool->dir);
     return 0;
 }
 
-static int write_at(int fd, uint64_t offset, const char *data, size_t len, struct lx_err *err)
+static int write_at(const struct lx_spool *spool, uint64_t offset, const char *data, size_t len,
+                    struct lx_err *err)
 {
     while (len > 0) {
-        ssize_t n = pwrite(fd, data, len, (off_t)offset);
+        ssize_t n = pwrite(spool->fd, data, len, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return lx_fail_errno(err, n < 0 ? errno : EIO, "writing the log spool file");
+            return lx_fail_errno(err, n < 0 ? errno : EIO, "writing to LUNEXEC_SPOOL_DIR, %s",
+                                 spool->dir);
         data += n;
         offset += (uint64_t)n;
         len -= (size_t)n;
@@ -100,7 +102,7 @@ static int extend_file(struct lx_spool *spool, const char *data, size_t len, str
                        "the logs that wait for delivery take %" PRIu64
                        " bytes of disk, and LUNEXEC_SPOOL_LIMIT is %" PRIu64,
                        budget->used, budget->limit);
-    if (write_at(spool->fd, spool->in_file, data, len, err) < 0)
+    if (write_at(spool, spool->in_file, data, len, err) < 0)
         return -1;
     spool->in_file += len;
     if (budget)

@@ -19,7 +19,7 @@ import faults  # noqa: E402  pylint: disable=wrong-import-position
 TESTS = []
 LONG = os.environ.get("LUNEXEC_LONG") == "1"
 LINES = 2_000_000 if LONG else 100_000
-PARTS = 20
+PARTS = 200 if LONG else 20  # what is printed within a second comes again after each cut
 PATIENCE = 900 if LONG else 150
 PEAK_KIB = 24 * 1024
 FILLER = "abcdefghijklmnopqrstuvwxyzabcdefghijkl"  # a line has 50 bytes, its end included
@@ -147,7 +147,7 @@ def log_server_stopped(scene):
 def log_cuts(scene):
     """The same while every connection to the API server is cut after 0.1 to 3 s."""
     with contextlib.closing(FaultyApi()) as proxy:
-        flood(scene, 15, lambda: proxy.cut_every(0.1, 3), proxy)
+        flood(scene, 60 if LONG else 15, lambda: proxy.cut_every(0.1, 3), proxy)
         scene.note(f"{proxy.cuts} connections were cut")
         holds(proxy.cuts >= 10, f"only {proxy.cuts} cuts")
 

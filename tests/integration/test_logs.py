@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 import unittest
@@ -113,6 +114,61 @@ class Logs(unittest.TestCase):
             numbers = [int(line[:10]) for line in lines if line.endswith("xxx") and line[:10].isdigit()]
             self.assertEqual(numbers, list(range(len(numbers))))
             self.assertGreater(len(numbers), 10000)
+
+    def check_cut_short(self, bench, *words):
+        """The job is errored, the message says why, and the log tells it after what was kept."""
+        mark = bench.frontend.marked()
+        self.assertEqual(mark["mark"], "errored")
+        lines = outs(bench.frontend.entry(RUN))
+        self.assertTrue(lines[-1].startswith("[lunexec] the rest of this log is missing: "), lines[-1])
+        for word in ("LUNEXEC_SPOOL_DIR", *words):
+            self.assertIn(word, mark["message"])
+            self.assertIn(word, lines[-1])
+        numbers = [int(line[:10]) for line in lines if line.endswith("xxx") and line[:10].isdigit()]
+        self.assertEqual(numbers, list(range(len(numbers))))
+        self.assertGreater(len(numbers), 10000)
+
+    def test_spool_directory_missing(self):
+        with Bench("nospool") as bench:
+            bench.start(batch_job([], keys=[only_run(flood(4096))]))
+            missing = str(bench.dir / "not-there")
+            bench.start_executor(LUNEXEC_SPOOL_DIR=missing)
+            self.check_cut_short(bench, missing, "No such file or directory")
+
+    def test_spool_file_system_full(self):
+        with Bench("fullspool") as bench:
+            small = bench.dir / "small"
+            small.mkdir()
+            mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(small)]
+            if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+                self.skipTest("may not mount a file system")
+            bench.extra.callback(subprocess.run, ["umount", "-l", str(small)], check=True)
+            bench.start(batch_job([], keys=[only_run(flood(8192))]))
+            bench.start_executor(LUNEXEC_SPOOL_DIR=str(small))
+            self.check_cut_short(bench, str(small), "No space left on device")
+
+    def test_hostile_output(self):
+        """What looks like timestamps, ends nowhere or is no text arrives as it is; secrets do not."""
+        secret = "hunter2-in-the-middle"
+        stamp = "2026-11-23T10:00:00.123456789Z"
+        step = (f"set +x; echo '{stamp} at the start of a line'; echo '{stamp}'; "
+                f"printf '{stamp} '; printf '{stamp} \\n'; "
+                "printf '10%%\\r20%%\\r\\n'; printf 'nul\\0 \\377\\376 end\\n'; "
+                f"awk 'BEGIN {{ for (i = 0; i < 1000000; i++) printf \"%07d,\", i; printf \"{secret}\" }}'; "
+                f"awk 'BEGIN {{ for (i = 0; i < 3000; i++) printf \"%s\", \"{secret}\" }}'; printf .")
+        with Bench("hostile") as bench:
+            bench.start(batch_job([], keys=[only_run(step)], secrets={secret: "X"}))
+            bench.start_executor()
+            mark = bench.frontend.marked(90)
+            self.assertEqual(mark["mark"], "complete", mark["message"])
+            text = bench.frontend.entry(RUN)["out"]
+            self.assertNotIn(secret, text)
+            endless = "".join(f"{i:07d}," for i in range(1000000)) + "${{ secrets.X }}" * 3001 + "."
+            lines = outs({"out": text.replace("\r", "<CR>")})
+            self.assertEqual(lines[1:-1], [
+                f"{stamp} at the start of a line", stamp, f"{stamp} {stamp} ", "10%<CR>20%",
+                "nul\0 \ufffd\ufffd end"])
+            self.assertTrue(lines[-1] == endless, "the line without an end")
 
     def test_limit_of_a_job(self):
         with Bench("joblimit") as bench:
