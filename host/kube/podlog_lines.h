@@ -37,6 +37,7 @@ struct lx_logline_second {
     uint64_t count;
     struct lx_logline_id first;
     uint64_t at; /* how many lines had been delivered before the first */
+    bool again;  /* a later one looks like the first */
 };
 
 enum lx_loglines_mode {
@@ -79,7 +80,7 @@ struct lx_loglines {
     uint64_t tail;        /* lines asked for; 0: all */
     uint64_t tail_next;   /* to be asked for next time */
     uint64_t tail_total;  /* lines delivered when the answer began */
-    bool reached, missed; /* the answer was seen to begin before since_ns; or after it */
+    bool reached, missed; /* the answer was seen to begin where it should; or not */
     bool tail_off;        /* no number reaches back from `tail_total` */
 
     /* What was delivered. */
@@ -120,8 +121,11 @@ void lx_loglines_finish(struct lx_loglines *lines, bool clean);
 
 /* ---- Between the files ---- */
 
-void lx_loglines_plan_tail(struct lx_loglines *lines);              /* `left`, `since_ns` are set */
-bool lx_loglines_tail_stamp(struct lx_loglines *lines, int64_t ns); /* false: the answer missed */
+/* The second to ask from: `since`, or the one before it where only that begins with a line old
+ * enough. */
+int64_t lx_loglines_tail_second(const struct lx_loglines *lines, int64_t since);
+/* `left`, `since_ns` are set; `first` begins an answer that reaches back; NULL: none does. */
+void lx_loglines_plan_tail(struct lx_loglines *lines, const struct lx_logline_id *first);
 
 /* What the splitter found: */
 

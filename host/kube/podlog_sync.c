@@ -5,9 +5,6 @@
 #include <string.h>
 
 #define NS 1000000000
-/* A line that is older than the place by this much, and as much as timestamps may be in disorder,
- * shows that the last lines that were asked for begin before it. */
-#define TAIL_WINDOW_S 5
 #define OUT_MAX ((size_t)64 << 10)
 #define REFUSAL_MAX 1024
 #define TAIL_FROM 20000
@@ -86,7 +83,7 @@ bool lx_loglines_start(struct lx_loglines *lines, char out[LX_RFC3339_SIZE])
 {
     struct lx_logline_id first;
     bool nothing = !lines->total && !lines->open;
-    int64_t since = since_second(lines);
+    int64_t since = lx_loglines_tail_second(lines, since_second(lines));
     if (!nothing && lines->total && since < lines->seconds[0].second - 1)
         lines->whole = true;
     lines->in_body = false;
@@ -104,11 +101,9 @@ bool lx_loglines_start(struct lx_loglines *lines, char out[LX_RFC3339_SIZE])
         lines->mode = lines->left ? LX_LOGLINES_FIND : LX_LOGLINES_OPEN;
     lines->old = false;
     lines->since_ns = nothing || lines->whole ? 0 : since * NS;
-    lx_loglines_plan_tail(lines);
+    lx_loglines_plan_tail(lines, lines->left ? &first : NULL);
     if (nothing || lines->whole)
         return false;
-    if (lines->tail)
-        since -= since > TAIL_WINDOW_S ? TAIL_WINDOW_S : 0;
     lx_rfc3339((struct timespec){.tv_sec = (time_t)since}, out);
     return true;
 }
@@ -137,10 +132,12 @@ static void count_second(struct lx_loglines *lines, struct lx_logline_id id)
         *late = (struct lx_logline_second){.second = second, .first = id, .at = lines->total};
     }
     if (second == late->second) {
+        late->again |= late->count && same(id, late->first);
         late->count++;
     } else if (second == late->second - 1) {
         if (!early->count)
             *early = (struct lx_logline_second){.second = second, .first = id, .at = lines->total};
+        early->again |= early->count && same(id, early->first);
         early->count++;
     }
 }
@@ -231,9 +228,15 @@ static bool forgotten(const struct lx_loglines *lines, int64_t ns)
 static void decide(struct lx_loglines *lines)
 {
     struct lx_logline_id id = identify(lines->ns, lines->head, lines->head_len), first;
-    uint64_t n = expected(lines, since_second(lines), &first);
-    if (!same(id, first))
+    uint64_t n = expected(lines, lines->since_ns / NS, &first);
+    if (lines->tail) {
+        lines->reached = same(id, first);
+        lines->missed = !lines->reached;
+        if (lines->missed)
+            return;
+    } else if (!same(id, first)) {
         n = ring_from(lines, id);
+    }
     if (n) {
         lines->mode = LX_LOGLINES_SKIP;
         lines->left = n;
@@ -279,8 +282,6 @@ static void find_body(struct lx_loglines *lines, const char *data, size_t len)
 void lx_loglines_on_stamp(struct lx_loglines *lines, int64_t ns)
 {
     lines->stamped = lines->begun = true;
-    if (!lx_loglines_tail_stamp(lines, ns))
-        return;
     lines->rest = false;
     lines->ns = ns;
     lines->old = ns < lines->since_ns;

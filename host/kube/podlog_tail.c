@@ -3,9 +3,9 @@
  * seconds of work for a large one: through connections that live no longer than that, a log would
  * never come to its end. From the end of the file it looks for a number of lines in no time.
  *
- * The number is a guess. sinceTime is set some seconds earlier, and only if a line from before the
- * place comes first is it certain that the answer has all lines that it would have had without the
- * number; otherwise it is given up for one with more lines, and in the end for one with all.
+ * The number is a guess. Whether the answer begins with the line that one without the number would
+ * begin with is certain where no other line looks like that one; if it does not, it is given up for
+ * one with more lines, and in the end for one with all.
  */
 #include "kube/podlog_lines.h"
 
@@ -24,14 +24,35 @@ static void after_answer(struct lx_loglines *lines)
         lines->tail_next -= delivered < lines->tail_next ? delivered : lines->tail_next;
 }
 
-void lx_loglines_plan_tail(struct lx_loglines *lines)
+static bool is_settled(const struct lx_loglines *lines, const struct lx_logline_id *id)
 {
-    uint64_t least = 4 * lines->left + lines->tail_from / 4;
+    return id->ns < lines->max_ns - LX_LOGLINES_DISORDER_NS;
+}
+
+int64_t lx_loglines_tail_second(const struct lx_loglines *lines, int64_t since)
+{
+    const struct lx_logline_second *late = &lines->seconds[0], *early = &lines->seconds[1];
+    bool young = late->count && late->second == since && !is_settled(lines, &late->first);
+    return lines->total >= lines->tail_from && young && early->count ? since - 1 : since;
+}
+
+/* No line that was or will be delivered can be taken for the first: it is older than timestamps are
+ * ever late. */
+static bool is_unmistakable(const struct lx_loglines *lines, const struct lx_logline_id *first)
+{
+    return first && is_settled(lines, first) && !lines->seconds[0].again &&
+           !lines->seconds[1].again;
+}
+
+void lx_loglines_plan_tail(struct lx_loglines *lines, const struct lx_logline_id *first)
+{
+    uint64_t least = 2 * lines->left + lines->tail_from / 4;
     after_answer(lines);
     lines->tail = 0;
     lines->reached = lines->missed = false;
     lines->tail_total = lines->total;
-    if (!lines->left || !lines->since_ns || lines->total < lines->tail_from || lines->tail_off)
+    if (!lines->since_ns || lines->total < lines->tail_from || lines->tail_off ||
+        !is_unmistakable(lines, first))
         return;
     if (lines->tail_next < least)
         lines->tail_next = least;
@@ -41,15 +62,6 @@ void lx_loglines_plan_tail(struct lx_loglines *lines)
 uint64_t lx_loglines_tail(const struct lx_loglines *lines)
 {
     return lines->tail;
-}
-
-bool lx_loglines_tail_stamp(struct lx_loglines *lines, int64_t ns)
-{
-    if (!lines->tail || lines->reached)
-        return true;
-    lines->reached = ns < lines->since_ns - LX_LOGLINES_DISORDER_NS;
-    lines->missed = !lines->reached;
-    return lines->reached;
 }
 
 bool lx_loglines_missed(struct lx_loglines *lines, bool ended)

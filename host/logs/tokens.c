@@ -4,6 +4,7 @@
 #include "lunexec/parse.h"
 #include "lunexec/text.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -44,10 +45,14 @@ static bool is_token_char(uint8_t c)
     return is_alnum(c) || c == '_' || c == '-';
 }
 
+static uint32_t hash_word(uint32_t word)
+{
+    return (word * 2654435761u) >> (32 - FILTER_BITS);
+}
+
 static uint32_t hash(const uint8_t *three)
 {
-    uint32_t word = three[0] | (uint32_t)three[1] << 8 | (uint32_t)three[2] << 16;
-    return (word * 2654435761u) >> (32 - FILTER_BITS);
+    return hash_word(three[0] | (uint32_t)three[1] << 8 | (uint32_t)three[2] << 16);
 }
 
 /* ---- Compiling ---- */
@@ -202,6 +207,17 @@ static size_t next_candidate(const struct pass *pass)
 {
     const uint8_t *filter = pass->stream->tokens->filter;
     size_t pos = pass->pos;
+    /* Six positions a load, as most of a log is no candidate. */
+    for (; pos + sizeof(uint64_t) <= pass->len; pos += 6) {
+        uint64_t word;
+        uint8_t hit = 0;
+        memcpy(&word, pass->data + pos, sizeof(word));
+        word = le64toh(word);
+        for (unsigned i = 0; i < 6; i++)
+            hit |= filter[hash_word((uint32_t)(word >> (8 * i)) & 0xffffff)];
+        if (hit)
+            break;
+    }
     while (pos + PREFIX_MIN <= pass->len && !filter[hash(pass->data + pos)])
         pos++;
     return pos;
