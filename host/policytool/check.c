@@ -57,6 +57,32 @@ static int try_samples(struct lx_tool *tool, struct lx_session *session, struct 
     }
 }
 
+/* retry() about a failure of each kind that a policy may want to treat in its own way. */
+static int try_retry(struct lx_tool *tool, struct lx_session *session, struct lx_err *err)
+{
+    static const char *const classes[][2] = {{"out-of-memory", "OOMKilled"},
+                                             {"evicted", "Evicted"}};
+    const char *name = NULL;
+    lx_auto(job) struct lx_job *job = NULL;
+    lx_auto(json) json_t *task = NULL;
+    if (lx_tool_sample(1, &name, &job, err) < 0 ||
+        lx_preview_task(&session->opts, job, &task, err) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        lx_auto(json) json_t *results = NULL;
+        lx_auto(json) json_t *args =
+            json_pack("[{s:s, s:s, s:s, s:s, s:i}, O, O]", "class", classes[i][0], "reason",
+                      classes[i][1], "message", "a sample", "limit", "12Gi", "attempt", 1, task,
+                      session->opts.policy_settings);
+        if (lx_session_call(tool, session, "retry", args, &results, err) < 0)
+            return -1;
+        const json_t *answer = json_array_get(results, 0);
+        if (answer && !json_is_object(answer) && !json_is_null(answer) && !json_is_false(answer))
+            return lx_fail(err, LX_E_REFUSED, "retry() must return nil or a table");
+    }
+    return 0;
+}
+
 static int try_network(struct lx_tool *tool, struct lx_session *session, struct lx_err *err)
 {
     lx_auto(json) json_t *results = NULL;
@@ -76,12 +102,16 @@ int lx_policy_check_main(struct lx_tool *tool)
     int result = lx_session_open(tool, dir, NULL, &session, &err);
     if (result == 0)
         result = check_functions(&session, &err);
+    if (result == 0)
+        result = lx_tool_check_globals(tool, dir, &err);
     if (result == 0) {
         lx_session_close(&session);
         result = lx_session_open(tool, dir, strict, &session, &err);
     }
     if (result == 0)
         result = try_samples(tool, &session, &err);
+    if (result == 0)
+        result = try_retry(tool, &session, &err);
     if (result == 0)
         result = try_network(tool, &session, &err);
     int status = result < 0 ? lx_session_failed(&session, dir, &err) : LX_TOOL_FINE;

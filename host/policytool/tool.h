@@ -62,6 +62,12 @@ int lx_tool_write(const json_t *objects, bool json, struct lx_buf *out, struct l
 int lx_tool_render(struct lx_session *session, struct lx_job *job, bool json, struct lx_buf *out,
                    struct lx_err *err);
 
+/* ---- globals.c ---- */
+
+/* Whether the scripts of a policy, which have no errors of syntax, use only what a policy has; what
+ * no trial reaches too. LX_E_REFUSED naming file and line. */
+int lx_tool_check_globals(struct lx_tool *tool, const char *dir, struct lx_err *err);
+
 /* ---- cluster.c ---- */
 
 /* Sends each object as a dry run. LX_E_REFUSED naming the first that the API server refuses. */

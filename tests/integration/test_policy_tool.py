@@ -51,6 +51,12 @@ class PolicyTool(unittest.TestCase):
         self.new("return nosuch(task)")
         first = self.policy("check", "mine", status=1).splitlines()[0]
         self.assertIn("policy.lua:3: undefined global nosuch", first)
+        self.new_again("return default.job(task, settings)")
+        (self.dir / "mine/extra.lua").write_text(
+            "local M = {}\nfunction M.never() return os.time() end\nreturn M\n")
+        first = self.policy("check", "mine", status=1).splitlines()[0]
+        self.assertIn("extra.lua:2: undefined global os", first)
+        (self.dir / "mine/extra.lua").unlink()
         self.new_again("if then")
         self.assertIn("policy.lua:3:", self.policy("check", "mine", status=1).splitlines()[0])
 
@@ -60,6 +66,12 @@ class PolicyTool(unittest.TestCase):
     def test_check_names_the_rule(self):
         self.new("local job = default.job(task, settings)\n  job.spec.backoffLimit = 3\n  return job")
         self.assertIn("backoff-limit:", self.policy("check", "mine", status=1).splitlines()[0])
+
+    def test_check_tries_retry(self):
+        self.new()
+        (self.dir / "mine/policy.lua").write_text(
+            'local d = require "default"\nfunction d.retry() return 5 end\nreturn d\n')
+        self.assertIn("retry() must return", self.policy("check", "mine", status=1))
 
     def test_check_refuses_an_unknown_function(self):
         self.new()
