@@ -16,6 +16,7 @@ static struct lx_plan_spec plan_spec(const struct lx_manifests *m,
             .init = c->init,
             .command = c->command,
             .args = c->args,
+            .working_dir = c->working_dir,
             .env = c->env,
         };
     }

@@ -63,12 +63,30 @@ static int check_none(const struct lx_plan_at *at, const char *const fields[], s
     return 0;
 }
 
+static const struct lx_plan_container *expected_of(const struct lx_plan_view *view,
+                                                   const struct lx_plan_at *at)
+{
+    const char *name = lx_json_str(at->container, "name", "");
+    for (size_t i = 0; i < view->spec->n_containers; i++)
+        if (lx_streq(view->spec->containers[i].name, name))
+            return &view->spec->containers[i];
+    return NULL;
+}
+
 static int check_command_of(struct lx_plan_view *view, const struct lx_plan_at *at,
                             struct lx_err *err)
 {
-    (void)view;
     static const char *const fields[] = {"command", "args"};
-    return check_none(at, fields, N_OF(fields), "is the executor's to set", err);
+    if (check_none(at, fields, N_OF(fields), "is the executor's to set", err))
+        return -1;
+    const struct lx_plan_container *expected = expected_of(view, at);
+    const char *dir = expected ? expected->working_dir : NULL;
+    if (!dir || lx_streq(lx_json_str(at->container, "workingDir", NULL), dir))
+        return 0;
+    char path[80], text[320];
+    snprintf(path, sizeof path, "%s.workingDir", at->path);
+    snprintf(text, sizeof text, "expected \"%s\"", dir);
+    return lx_plan_refuse_value(err, path, json_object_get(at->container, "workingDir"), text);
 }
 
 static int check_command(struct lx_plan_view *view, struct lx_err *err)
@@ -115,16 +133,6 @@ static bool has_name(const json_t *list, const char *name)
         if (lx_streq(lx_json_str(json_array_get(list, i), "name", NULL), name))
             return true;
     return false;
-}
-
-static const struct lx_plan_container *expected_of(const struct lx_plan_view *view,
-                                                   const struct lx_plan_at *at)
-{
-    const char *name = lx_json_str(at->container, "name", "");
-    for (size_t i = 0; i < view->spec->n_containers; i++)
-        if (lx_streq(view->spec->containers[i].name, name))
-            return &view->spec->containers[i];
-    return NULL;
 }
 
 static int check_env_of(struct lx_plan_view *view, const struct lx_plan_at *at, struct lx_err *err)

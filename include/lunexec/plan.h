@@ -12,6 +12,7 @@ struct lx_plan_container {
     const char *name;
     bool init;
     const json_t *command, *args; /* arrays; args may be NULL */
+    const char *working_dir;      /* NULL: any */
     const json_t *env; /* array of {name, value|valueFrom}; put before the policy's own */
 };
 

@@ -17,7 +17,8 @@ static const char *const good_manifest =
     "'automountServiceAccountToken':false,'enableServiceLinks':false,"
     "'initContainers':["
     "{'name':'setup-workspace','image':'i','volumeMounts':[{'name':'w','mountPath':'/job'}]},"
-    "{'name':'step-0','image':'i','env':[{'name':'OWN','value':'1'}],"
+    "{'name':'step-0','image':'i','workingDir':'/job/"
+    "repository','env':[{'name':'OWN','value':'1'}],"
     "'securityContext':{'capabilities':{'drop':['NET_RAW']}},"
     "'volumeMounts':[{'name':'w','mountPath':'/job'},{'name':'t','mountPath':'/tmp'}]}],"
     "'containers':[{'name':'main','image':'i',"
@@ -54,8 +55,12 @@ static int setup(void **state)
                     "{'name':'X','value':'1'}]");
     fx->containers[0] = (struct lx_plan_container){
         .name = "setup-workspace", .init = true, .command = fx->command, .args = fx->args};
-    fx->containers[1] = (struct lx_plan_container){
-        .name = "step-0", .init = true, .command = fx->command, .args = fx->args, .env = fx->env};
+    fx->containers[1] = (struct lx_plan_container){.name = "step-0",
+                                                   .init = true,
+                                                   .command = fx->command,
+                                                   .args = fx->args,
+                                                   .working_dir = "/job/repository",
+                                                   .env = fx->env};
     fx->containers[2] = (struct lx_plan_container){.name = "main", .command = fx->command};
     fx->spec = (struct lx_plan_spec){
         .name = "job-1",
