@@ -106,6 +106,7 @@ static void ask(struct lx_validate_cluster *check)
             lx_kube_list(kube, p->kind, ns, "limit=1", check->deadline_ms, on_answer, check);
         break;
     case VERB_GET:
+        // rbac: pods get: `validate` asks whether it may, as installed roles grant it
         check->call =
             lx_kube_get(kube, p->kind, ns, NO_SUCH_NAME, check->deadline_ms, on_answer, check);
         break;

@@ -150,6 +150,7 @@ static void list_events(struct lx_progress *progress)
             0 ||
         lx_url_escape(&query, name, strlen(name), NULL) < 0)
         return;
+    // rbac optional: events list: why a job waits (quota, admission, volumes, image pulls)
     progress->call = lx_kube_list(progress->kube, LX_KUBE_EVENT, progress->ns, lx_buf_str(&query),
                                   lx_now_ms() + LIST_PATIENCE_MS, on_events, progress);
 }

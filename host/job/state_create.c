@@ -32,6 +32,8 @@ static void remove_leftover(struct lx_run *run, const struct lx_object *object)
     static const struct lx_kube_delete_opts opts = {.grace_seconds = -1};
     lx_log(run->ex->opts.log, LX_LOG_INFO, "removing a leftover", LX_STR("job", run->job->uid),
            LX_STR("kind", object->what), LX_STR("name", object->name));
+    // rbac: batch/jobs delete, secrets delete: a leftover of an earlier attempt
+    // rbac optional: persistentvolumeclaims delete: the same, with KUBERNETES_JOB_VOLUME_TYPE=pvc
     run->kube_call = lx_kube_delete(run->ex->opts.kube, object->kind, run->ex->opts.ns,
                                     object->name, &opts, 0, on_leftover_deleted, run);
 }
@@ -118,6 +120,8 @@ void lx_state_creating(struct lx_run *run)
         return;
     }
     run->call_ms = lx_now_ms();
+    // rbac: batch/jobs create, secrets create: the job, and the token it clones with
+    // rbac optional: persistentvolumeclaims create: KUBERNETES_JOB_VOLUME_TYPE=pvc
     run->kube_call =
         lx_kube_create(ex->opts.kube, object->kind, ex->opts.ns, manifest, 0, on_created, run);
 }

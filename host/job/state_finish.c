@@ -79,6 +79,8 @@ static void clean_next(struct lx_run *run)
     if (run->cleaning) {
         struct lx_kube_delete_opts opts = {.uid = run->cleaning->uid, .grace_seconds = -1};
         run->call_ms = lx_now_ms();
+        // rbac: batch/jobs delete, secrets delete: a job has ended
+        // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
         run->kube_call = lx_kube_delete(
             run->ex->opts.kube, run->cleaning->kind, run->ex->opts.ns, run->cleaning->name, &opts,
             lx_now_ms() + lx_run_patience(run, DELETE_PATIENCE_MS), on_deleted, run);

@@ -127,6 +127,7 @@ static char *log_path(const struct lx_podlog *podlog, bool follow, const char *s
     if (tail)
         failed |= lx_buf_addf(&query, NULL, "&tailLines=%" PRIu64, tail);
     lx_assert(!failed);
+    // rbac: pods/log get: the output of steps
     return lx_strf("%s/log?%s", base, lx_buf_str(&query));
 }
 

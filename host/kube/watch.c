@@ -160,6 +160,7 @@ static void list_page(struct lx_watch *watch)
         failed |= lx_url_escape(&query, watch->more, strlen(watch->more), NULL);
     }
     lx_assert(!failed);
+    // rbac: pods list: which pods there are, at the start and after a break
     watch->list = lx_kube_call_start(
         watch->kube,
         &(struct lx_kube_call_opts){

@@ -175,6 +175,7 @@ void lx_watch_stream(struct lx_watch *watch)
         lx_watch_trouble(watch, &err, 0);
         return;
     }
+    // rbac: pods watch: how they fare
     lx_auto(str) char *query =
         lx_strf("labelSelector=%s&watch=true&allowWatchBookmarks=true&resourceVersion=%s"
                 "&timeoutSeconds=%u",

@@ -1,0 +1,337 @@
+"""The chart and the kustomizations of deploy/; run by tests/deploy/run."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import traceback
+
+import yaml
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CHART = ROOT / "deploy/helm/lunexec"
+KUSTOMIZE = ROOT / "deploy/kustomize"
+NAMESPACE = "sourcegraph"
+TOLERATION = {"key": "pool", "operator": "Equal", "value": "jobs", "effect": "NoSchedule"}
+
+
+def run(*command, **more):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          check=False, **more)
+
+
+def template(*options):
+    return run("helm", "template", "sg-executor", CHART, "--namespace", NAMESPACE, *options)
+
+
+def rendered(*options):
+    """The objects that the chart makes, by kind and name."""
+    done = template(*options)
+    assert done.returncode == 0, done.stderr
+    objects = [item for item in yaml.safe_load_all(done.stdout) if item]
+    result = {(item["kind"], item["metadata"]["name"]): item for item in objects}
+    assert len(result) == len(objects), "two objects of one name"
+    return result
+
+
+def refused(*options):
+    """What the chart says of values that it refuses."""
+    done = template(*options)
+    assert done.returncode != 0, "accepted"
+    return done.stderr
+
+
+def built(directory):
+    done = run("kustomize", "build", directory)
+    assert done.returncode == 0, done.stderr
+    objects = [item for item in yaml.safe_load_all(done.stdout) if item]
+    return {(item["kind"], item["metadata"]["name"]): item for item in objects}
+
+
+def overlay(text):
+    """What an overlay makes that is written beside the repository's kustomizations."""
+    with tempfile.TemporaryDirectory(dir=ROOT / "build") as directory:
+        pathlib.Path(directory, "kustomization.yaml").write_text(text)
+        return built(directory)
+
+
+def equal(found, expected):
+    assert found == expected, f"{found!r} instead of {expected!r}"
+
+
+def container(objects, name):
+    return objects["Deployment", name]["spec"]["template"]["spec"]["containers"][0]
+
+
+def environment(objects, name):
+    """The variables that the executor's container gets, as Kubernetes would fill them in."""
+    found = dict(objects["ConfigMap", name]["data"])
+    for variable in container(objects, name).get("env", []):
+        if "value" in variable:
+            found[variable["name"]] = variable["value"]
+    return found
+
+
+def lint():
+    for values in ([], ["-f", HERE / "values/original.yaml"], ["-f", HERE / "values/everything.yaml"]):
+        done = run("helm", "lint", "--strict", CHART, *values)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def generated():
+    """What is generated is up to date."""
+    done = run(ROOT / "deploy/generate", "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def defaults():
+    objects = rendered()
+    equal(sorted(objects), sorted([
+        ("ServiceAccount", "sg-executor"), ("Role", "sg-executor-role"),
+        ("RoleBinding", "sg-executor-role-binding"), ("ConfigMap", "executor-batches"),
+        ("Secret", "executor-batches"), ("Service", "executor-batches"),
+        ("Deployment", "executor-batches")]))
+    env = objects["ConfigMap", "executor-batches"]["data"]
+    equal(len(env), 29)
+    equal(env["EXECUTOR_FRONTEND_URL"], "http://sourcegraph-frontend:30080")
+    equal(env["KUBERNETES_RUN_AS_USER"], "")
+    context = container(objects, "executor-batches")["securityContext"]
+    equal(context, {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]}, "privileged": False})
+
+
+def original_values():
+    objects = rendered("-f", HERE / "values/original.yaml")
+    env = environment(objects, "executor-batches")
+    equal(json.loads(env["EXECUTOR_KUBERNETES_NODE_TOLERATIONS"]), [TOLERATION])
+    equal(env["KUBERNETES_IMAGE_PULL_SECRETS"], "regcred")
+    equal(env["EXECUTOR_MAXIMUM_NUM_JOBS"], "7")
+    equal(container(objects, "executor-batches")["image"], "registry.example.com/sg/executor-kubernetes:7")
+    pod = objects["Deployment", "executor-batches"]["spec"]["template"]
+    for key, value in {"c": "d", "g": "h"}.items():
+        equal(pod["metadata"]["labels"][key], value)
+    equal(pod["spec"]["priorityClassName"], "high")
+    equal(pod["spec"]["imagePullSecrets"], [{"name": "regcred"}])
+    equal(objects["Service", "executor-batches"]["metadata"]["annotations"], {"k": "l"})
+    equal(objects["Role", "sg-executor-role"]["metadata"]["namespace"], "jobs")
+
+
+def zero_is_no_blank():
+    env = environment(rendered("--set", "executor.kubernetesJob.runAsUser=0"), "executor-batches")
+    equal(env["KUBERNETES_RUN_AS_USER"], "0")
+
+
+def forms_of_json():
+    """YAML, JSON, and JSON with escaped quotes are the same."""
+    name = "EXECUTOR_KUBERNETES_NODE_TOLERATIONS"
+    text = json.dumps([TOLERATION])
+    for value in ([TOLERATION], text, text.replace('"', '\\"')):
+        values = json.dumps({"executor": {"kubernetesJob": {"node": {"tolerations": value}}}})
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            file.write(values)
+            file.flush()
+            env = environment(rendered("-f", file.name), "executor-batches")
+        equal(json.loads(env[name]), [TOLERATION])
+    objects = rendered("--set", "executor.kubernetesJob.node.selector.disk=ssd")
+    equal(environment(objects, "executor-batches")["EXECUTOR_KUBERNETES_NODE_SELECTOR"], "disk=ssd")
+
+
+def queues():
+    env = environment(rendered("--set", "executor.queueNames={batches,codeintel}"),
+                      "executor-batches-codeintel")
+    equal((env["EXECUTOR_QUEUE_NAME"], env["EXECUTOR_QUEUE_NAMES"]), ("", "batches,codeintel"))
+    env = environment(rendered("--set", "executor.queueName=codeintel"), "executor-codeintel")
+    equal((env["EXECUTOR_QUEUE_NAME"], env["EXECUTOR_QUEUE_NAMES"]), ("codeintel", ""))
+    objects = rendered("--set", "lunexec.queues[0].name=batches,lunexec.queues[1].name=codeintel,"
+                       "lunexec.queues[1].maximumNumJobs=2")
+    for queue, jobs in (("batches", "10"), ("codeintel", "2")):
+        env = environment(objects, f"executor-{queue}")
+        equal((env["EXECUTOR_QUEUE_NAME"], env["EXECUTOR_MAXIMUM_NUM_JOBS"]), (queue, jobs))
+
+
+def layouts():
+    env = environment(rendered(), "executor-batches")
+    assert "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME" not in env
+    objects = rendered("--set", "lunexec.sharedVolume.existingClaim=work")
+    equal(environment(objects, "executor-batches")["EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME"], "work")
+    assert {"name": "data", "mountPath": "/data"} in container(objects, "executor-batches")["volumeMounts"]
+
+
+def everything():
+    objects = rendered("-f", HERE / "values/everything.yaml")
+    for name in ("executor-batches", "executor-codeintel"):
+        assert ("Secret", name) not in objects
+        secret = container(objects, name)["env"][0]["valueFrom"]["secretKeyRef"]
+        equal(secret["name"], "sourcegraph-token")
+        assert ("PodDisruptionBudget", name) in objects
+    equal(objects["ServiceAccount", "sg-executor-job"]["automountServiceAccountToken"], False)
+    scripts = objects["ConfigMap", "executor-default-policy"]["data"]
+    equal(scripts, {file.name: file.read_text() for file in (ROOT / "scripts").glob("*.lua")})
+    equal(objects["Role", "sg-executor-role"]["metadata"]["namespace"], NAMESPACE)
+
+
+def restarts():
+    """A setting that is read at the start restarts the pod, a changed policy does not."""
+    def annotations(*options):
+        deployment = rendered(*options)["Deployment", "executor-batches"]
+        return deployment["spec"]["template"]["metadata"]["annotations"]
+    own = "lunexec.policy.files.policy\\.lua"
+    one, two = (annotations("--set", f"{own}={text}") for text in ("a", "b"))
+    equal(one, two)
+    assert annotations() != annotations("--set", "executor.maximumNumJobs=3")
+    assert annotations() != annotations("--set", "executor.frontendPassword=other")
+
+
+def bad_values():
+    for value, words in {
+            "lunexec.jbos.ttl=1h": ["jbos"],
+            "lunexec.jobs.volumeType=disk": ["volumeType", "emptyDir"],
+            "executor.queueName=batch": ["queueName"],
+            "executor.frontendUrl=frontend": ["frontendUrl"],
+            "executor.kubernetesJob.node.tolerations=nonsense": ["node.tolerations", "nonsense"],
+            "executor.kubernetesJob.node.selector=a": ["node.selector", '"a"'],
+            "executor.queueName=batches,executor.queueNames={codeintel}": ["queueNames", "only one"],
+            "lunexec.queues[0].name=batches,lunexec.queues[1].name=batches": ["executor-batches"],
+            "lunexec.policy.existingConfigMap=a,lunexec.proxy.jobs=true": ["existingConfigMap"]}.items():
+        said = refused("--set", value)
+        for word in words:
+            assert word in said, f"{value}: {word} is not in {said}"
+
+
+def plan(env, policy=None):
+    """The Job that the program makes in this environment."""
+    step = {"key": "step.0.run", "image": "alpine:3", "commands": ["true"], "dir": "repository", "env": []}
+    job = {"id": 42, "queue": "batches", "repositoryName": "github.com/acme/widgets",
+           "repositoryDirectory": "repository", "commit": "0123456789abcdef0123456789abcdef01234567",
+           "token": "t", "files": {}, "cliSteps": [], "redactedValues": {}, "dockerSteps": [
+               {**step, "key": "step.0.pre", "image": "sourcegraph/batcheshelper:5.6.185", "dir": "."},
+               step,
+               {**step, "key": "step.0.post", "image": "sourcegraph/batcheshelper:5.6.185", "dir": "."}]}
+    with tempfile.TemporaryDirectory() as directory:
+        file = pathlib.Path(directory, "job.json")
+        file.write_text(json.dumps(job))
+        options = []
+        if policy:
+            for name, text in policy.items():
+                pathlib.Path(directory, name).write_text(text)
+            options = ["--policy", directory]
+        env = {name: value for name, value in env.items() if name != "LUNEXEC_POLICY_DIR"}
+        done = run(os.environ["LUNEXEC"], "policy", "render", "--json", "--job", file, *options,
+                   env={"PATH": os.environ["PATH"], **env})
+    assert done.returncode == 0, done.stderr
+    return next(item for item in json.loads(done.stdout) if item["kind"] == "Job")
+
+
+def differences(golden, found, path=""):
+    """Where what the golden plan says is not so; the program adds to it."""
+    if isinstance(golden, dict) and isinstance(found, dict):
+        for key, value in golden.items():
+            yield from differences(value, found.get(key), f"{path}.{key}")
+    elif isinstance(golden, list) and isinstance(found, list):
+        if path.endswith(".env"):
+            golden = [item for item in golden if item not in found]
+            found = []
+        if len(golden) != len(found):
+            yield f"{path}: {found} instead of {golden}"
+        for i, (one, other) in enumerate(zip(golden, found)):
+            yield from differences(one, other, f"{path}.{i}")
+    elif golden != found:
+        yield f"{path}: {found} instead of {golden}"
+
+
+def golden():
+    """The original's values lead to the golden Jobs."""
+    spaced = json.dumps
+    settings = json.loads((ROOT / "spec/golden/tolerations/settings.json").read_text())
+    big = ["executor.namespace=", "executor.kubernetesJob.resources.requests.memory=12Gi"]
+    for case, options in {
+            "empty-settings": [],
+            "defaults": [],
+            "run-as-root": ["executor.kubernetesJob.runAsUser=0", "executor.kubernetesJob.runAsGroup=0"],
+            "tolerations": spaced(settings["tolerations"]).replace('"', '\\"')}.items():
+        values = [f"--set={option}" for option in big + (options if isinstance(options, list) else [])]
+        if isinstance(options, str):
+            with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+                json.dump({"executor": {"kubernetesJob": {"node": {"tolerations": options}}}}, file)
+                file.flush()
+                objects = rendered("-f", file.name, *values)
+        else:
+            objects = rendered(*values)
+        expected = json.loads((ROOT / f"spec/golden/{case}/plan.json").read_text())
+        wrong = list(differences(expected, plan(environment(objects, "executor-batches"))))
+        assert not wrong, f"{case}: {wrong}"
+
+
+def generated_policy():
+    """What the chart adds to the policy makes the Jobs that it should."""
+    objects = rendered("--set", "lunexec.jobs.serviceAccount=true,lunexec.proxy.jobs=true,"
+                       "lunexec.proxy.https=http://proxy:3128")
+    pod = plan(environment(objects, "executor-batches"),
+               objects["ConfigMap", "executor-policy"]["data"])["spec"]["template"]["spec"]
+    equal((pod["serviceAccountName"], pod["automountServiceAccountToken"]), ("sg-executor-job", False))
+    for one in pod["initContainers"] + pod["containers"]:
+        assert {"name": "https_proxy", "value": "http://proxy:3128"} in one["env"], one
+
+
+def kustomize_base():
+    objects = built(KUSTOMIZE / "base")
+    assert ("Deployment", "lunexec") in objects
+    objects = overlay("namespace: elsewhere\nresources: [../../deploy/kustomize/base]\n")
+    for item in objects.values():
+        equal(item["metadata"]["namespace"], "elsewhere")
+        for subject in item.get("subjects", []):
+            equal(subject["namespace"], "elsewhere")
+
+
+def kustomize_components():
+    names = sorted(path.name for path in (KUSTOMIZE / "components").iterdir())
+    names.remove("sourcegraph-executor")
+    for name in names:
+        objects = overlay("resources: [../../deploy/kustomize/base]\n"
+                          f"components: [../../deploy/kustomize/components/{name}]\n")
+        assert objects["Deployment", "lunexec"], name
+    built(KUSTOMIZE / "examples/own-policy")
+
+
+def kustomize_over_the_original():
+    """The upstream component becomes this executor; its defects do not stay."""
+    objects = overlay("namespace: executors\nresources: []\ncomponents:\n  - ../../tests/deploy/upstream\n"
+                      "  - ../../deploy/kustomize/components/sourcegraph-executor\n")
+    one = container(objects, "executor")
+    equal(one["image"], "lunexec:latest")
+    assert {"name": "EXECUTOR_KUBERNETES_NAMESPACE", "valueFrom": {"fieldRef": {
+        "fieldPath": "metadata.namespace"}}} in one["env"]
+    assert any(variable["name"] == "EXECUTOR_FRONTEND_PASSWORD" for variable in one["env"])
+    data = objects["ConfigMap", "executor-config"]["data"]
+    equal(data["EXECUTOR_FRONTEND_URL"], "http://sourcegraph-frontend:30080")
+    equal(data["EXECUTOR_KUBERNETES_POD_AFFINITY"], "")
+    equal(objects["Service", "executor"]["spec"]["ports"][0]["targetPort"], 6060)
+    equal(objects["RoleBinding", "sg-executor-role-binding"]["subjects"][0]["namespace"], "executors")
+
+
+TESTS = [lint, generated, defaults, original_values, zero_is_no_blank, forms_of_json, queues, layouts,
+         everything, restarts, bad_values, golden, generated_policy, kustomize_base,
+         kustomize_components, kustomize_over_the_original]
+
+
+def main(words):
+    passed = failed = 0
+    (ROOT / "build").mkdir(exist_ok=True)
+    for test in TESTS:
+        if words and not any(word in test.__name__ for word in words):
+            continue
+        try:
+            test()
+            passed += 1
+            print(f"ok - {test.__name__}", flush=True)
+        except Exception:  # a test may fail in any way; the others have their turn
+            failed += 1
+            print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines())
+                  + f"not ok - {test.__name__}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+sys.exit(main(sys.argv[1:]))
