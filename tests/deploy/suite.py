@@ -262,6 +262,8 @@ def golden():
         expected = json.loads((ROOT / f"spec/golden/{case}/plan.json").read_text())
         wrong = list(differences(expected, plan(environment(objects, "executor-batches"))))
         assert not wrong, f"{case}: {wrong}"
+    other = json.loads((ROOT / "spec/golden/hardened/plan.json").read_text())
+    assert list(differences(other, plan(environment(objects, "executor-batches")))), "all is the same"
 
 
 def generated_policy():

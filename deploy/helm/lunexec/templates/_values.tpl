@@ -100,7 +100,7 @@ SRC_TRACE_LOG: {{ $e.log.trace | toString | quote }}
   "SSL_CERT_FILE" (ternary "/etc/lunexec/ca/ca.crt" "" (ne $l.caBundle.configMap ""))
   "http_proxy" $l.proxy.http
   "https_proxy" $l.proxy.https
-  "no_proxy" $l.proxy.no }}
+  "no_proxy" $l.proxy.noProxy }}
 {{- range $name, $value := dict "KUBERNETES_JOB_ANNOTATIONS" $l.jobs.annotations "KUBERNETES_JOB_POD_ANNOTATIONS" $l.jobs.podAnnotations "KUBERNETES_ADDITIONAL_JOB_VOLUMES" $l.jobs.volumes "KUBERNETES_ADDITIONAL_JOB_VOLUME_MOUNTS" $l.jobs.volumeMounts "KUBERNETES_EXECUTOR_CONTAINER_SECURITY_CONTEXT" $l.jobs.securityContext }}
 {{- if $value }}{{ $_ := set $set $name (toJson $value) }}{{ end }}
 {{- end }}
