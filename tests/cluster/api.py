@@ -24,20 +24,25 @@ def connect():
 
 
 def call(method, path, body=None, content_type="application/json"):
+    return json.loads(text(method, path, body, content_type))
+
+
+def text(method, path, body=None, content_type="application/json"):
+    """What the server answered, as it is."""
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
     connection = connect()
     try:
         connection.request(method, path, body, {
             "Authorization": "Bearer " + TOKEN, "Content-Type": content_type,
-            "Accept": "application/json"})
+            "Accept": "application/json, */*"})
         response = connection.getresponse()
-        text = response.read().decode()
+        answer = response.read().decode(errors="replace")
     finally:
         connection.close()
     if response.status >= 300:
-        raise ApiError(response.status, text)
-    return json.loads(text)
+        raise ApiError(response.status, answer)
+    return answer
 
 
 COLLECTIONS = {

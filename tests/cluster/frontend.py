@@ -291,6 +291,12 @@ class Frontend:
             raise Refusal(404, "workspace file does not exist")
         return content
 
+    def test_auth(self, headers):
+        """Whether the shared password is right; `executor validate` asks."""
+        if headers.get("Authorization") != "token-executor " + self.password:
+            raise Refusal(401, "", b"")
+        return b"ok"
+
     def may_clone(self, path, headers):
         job = self.job_of(headers)
         if headers.get("X-Sourcegraph-Actor-UID") != "internal":
@@ -359,6 +365,8 @@ class RequestHandler(BaseHTTPRequestHandler):
                 frontend.calls.append((time.time(), self.command, path))
                 if path.startswith("/.executors/git/"):
                     frontend.may_clone(path, self.headers)
+                elif path == "/.executors/test/auth":
+                    status, answer = 200, frontend.test_auth(self.headers)
                 elif self.command == "GET":
                     status, answer = 200, frontend.file(path, self.headers)
                 else:

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import os
+import pathlib
 import platform
 import sys
 import tarfile
@@ -32,18 +34,20 @@ def encode(value):
 
 
 def layer_of(root):
+    if os.path.isfile(root):
+        return pathlib.Path(root).read_bytes()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(root, arcname=".")
     return buffer.getvalue()
 
 
-def main(name, root, path, command=None):
+def pack(name, root, path, **config):
+    """Writes the OCI archive `path` of one layer, the folder or tar `root`; `config` is what the
+    image says of itself: Cmd, Entrypoint, User."""
     archive = Archive(path)
     layer = archive.blob("layer.v1.tar", layer_of(root))
-    run = {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]}
-    if command:
-        run["Cmd"] = [command]
+    run = {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], **config}
     config = archive.blob("config.v1+json", encode({
         "architecture": ARCHITECTURES[platform.machine()], "os": "linux", "config": run,
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}))
@@ -56,4 +60,5 @@ def main(name, root, path, command=None):
     archive.tar.close()
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    pack(*sys.argv[1:4], **({"Cmd": sys.argv[4:]} if sys.argv[4:] else {}))

@@ -74,11 +74,11 @@ def claims(scene):
 
 
 @contextlib.contextmanager
-def shared_volume(scene):
+def shared_volume(scene, claim="executor-data"):
     """The claim of the shared-volume layout, and its folder as the executor sees it."""
-    with volume(scene, "executor-data") as folder:
+    with volume(scene, claim) as folder:
         api.call("POST", claims(scene), {
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "executor-data"},
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": claim},
             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": STORAGE_CLASS,
                      "resources": {"requests": {"storage": "1Gi"}}}})
         yield folder

@@ -18,12 +18,13 @@ import deploytests
 import jobs
 import layouttests
 import logtests
+import podtests
 import policytests
 from checks import equal, holds, status_number
 from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
 
-TESTS = []
+TESTS = [*podtests.TESTS]
 
 
 def test(function):
