@@ -5,6 +5,7 @@ LUNEXEC_LONG=1 makes the job that runs through an upgrade last 60 s instead of 2
 import contextlib
 import json
 import os
+import subprocess
 import threading
 import time
 
@@ -41,44 +42,65 @@ def restrict(scene):
              "application/merge-patch+json")
 
 
-def settings(scene, **more):
-    """Of an executor in a restricted namespace, with the tests' images."""
-    return {"EXECUTOR_FRONTEND_URL": scene.frontend.url,
-            "EXECUTOR_KUBERNETES_RESOURCE_REQUEST_MEMORY": "64Mi",
-            "EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY": "512Mi",
-            "KUBERNETES_JOB_STEP_IMAGE": jobs.HELPER, "KUBERNETES_IMAGE_PULL_POLICY": "Never",
-            "KUBERNETES_RUN_AS_USER": "100", "KUBERNETES_RUN_AS_GROUP": "101",
-            "KUBERNETES_FS_GROUP": "101", "LUNEXEC_FIREWALL_PROFILE": "hardened",
-            "SRC_LOG_LEVEL": "info", **more}
+JOBS = {"KUBERNETES_RUN_AS_USER": "100", "KUBERNETES_RUN_AS_GROUP": "101", "KUBERNETES_FS_GROUP": "101",
+        "KUBERNETES_JOB_STEP_IMAGE": jobs.HELPER, "KUBERNETES_IMAGE_PULL_POLICY": "Never",
+        "LUNEXEC_FIREWALL_PROFILE": "hardened",
+        "EXECUTOR_KUBERNETES_RESOURCE_REQUEST_MEMORY": "64Mi",
+        "EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY": "512Mi"}
 
 
-@contextlib.contextmanager
-def running(scene, pod=None, volumes=(), bare=False, **env):
-    """The executor as `deploy/` installs it, ready; `pod` is merged into its pod's security context,
-    `volumes` are pairs of a claim and where it is mounted; a bare one has no /tmp to write to."""
-    image_size(scene)
-    restrict(scene)
+def chart(scene, executor=None, **lunexec):
+    """What the chart makes of these values; None where helm cannot be built."""
+    tools = subprocess.run([deployed.ROOT / "tests/deploy/run", "--tools"], check=True, text=True,
+                           capture_output=True).stdout.strip()
+    if tools.startswith("skipped: "):
+        scene.note(tools.splitlines()[0])
+        return None
+    registry, _, image = deployed.IMAGE.rpartition("/")
+    name, tag = image.split(":")
+    values = {
+        "sourcegraph": {"image": {"repository": registry, "pullPolicy": "Never"}},
+        "executor": {"image": {"name": name, "tag": tag}, "namespace": scene.namespace.name,
+                     "frontendUrl": scene.frontend.url, "frontendPassword": PASSWORD,
+                     "queueName": "batches", "log": {"level": "info"},
+                     "extraEnv": [{"name": k, "value": v} for k, v in JOBS.items()],
+                     **(executor or {})},
+        "lunexec": {"networkPolicies": {"enabled": True}, "podDisruptionBudget": {"enabled": True},
+                    **lunexec}}
+    done = subprocess.run(
+        [f"{tools}/helm", "template", "sg-executor", deployed.ROOT / "deploy/helm/lunexec",
+         "--namespace", scene.namespace.name, "--values", "-"], input=json.dumps(values), text=True,
+        capture_output=True, check=False)
+    equal(done.returncode, 0, done.stderr)
+    return deployed.load(done.stdout)
+
+
+def plain(scene, user):
+    """What `kubectl apply -f deploy/` installs, for this user, with nowhere to write to."""
     names = ("serviceaccount", "role", "rolebinding", "deployment")
     manifests = [m for name in names
                  for m in deployed.load(scene.namespace.deploy_file(name + ".yaml"))]
     spec = manifests[-1]["spec"]["template"]["spec"]
-    spec["securityContext"].update(pod or {})
+    spec["securityContext"].update(runAsUser=user, runAsGroup=0, fsGroup=user)
     container = spec["containers"][0]
     container.update(image=deployed.IMAGE, imagePullPolicy="Never")
-    given = settings(scene, **env)
+    given = {**JOBS, "EXECUTOR_FRONTEND_URL": scene.frontend.url}
     container["env"] = [e for e in container["env"] if e["name"] not in given] + \
         [{"name": name, "value": value} for name, value in given.items()]
-    if bare:
-        spec["volumes"], container["volumeMounts"] = [], []
-    for claim, path in volumes:
-        spec["volumes"].append({"name": claim, "persistentVolumeClaim": {"claimName": claim}})
-        container["volumeMounts"].append({"name": claim, "mountPath": path})
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "lunexec"},
-              "stringData": {"EXECUTOR_FRONTEND_PASSWORD": PASSWORD}}
-    deployment = deployed.Deployment(scene, [secret, *manifests])
+    spec["volumes"], container["volumeMounts"] = [], []
+    return [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "lunexec"},
+             "stringData": {"EXECUTOR_FRONTEND_PASSWORD": PASSWORD}}, *manifests]
+
+
+@contextlib.contextmanager
+def running(scene, manifests):
+    """The executor that these objects install in a restricted namespace, ready."""
+    image_size(scene)
+    restrict(scene)
+    deployment = deployed.Deployment(scene, manifests)
     try:
         deployment.wait_ready()
-        yield deployment, manifests
+        yield deployment
     except BaseException:
         deployment.describe()
         raise
@@ -105,9 +127,14 @@ def image_is_small(scene):
 
 @test
 def deployed_single_pod(scene):
-    """A batch job, run by the executor's own pod in a restricted namespace."""
+    """A batch job, run by the executor's own pod as the chart installs it."""
+    manifests = chart(scene)
+    if not manifests:
+        return
+    kinds = {m["kind"] for m in manifests}
+    holds({"Role", "RoleBinding", "NetworkPolicy", "PodDisruptionBudget"} <= kinds, f"of {kinds}")
     job = scene.offer("cat ../workspace-files/greeting.txt; echo one >> README.md", "cat README.md")
-    with running(scene):
+    with running(scene, manifests):
         finish(scene, job)
     equal(len(job.step_results()), 2, "step results")
     equal(output(job, "step.1.run")[-1], "one", "what step 1 sees")
@@ -117,33 +144,36 @@ def deployed_single_pod(scene):
 def deployed_shared_volume(scene):
     """The same in the shared-volume layout: one claim, mounted by the executor and each step."""
     with shared_volume(scene):
+        manifests = chart(scene, sharedVolume={"existingClaim": "executor-data"})
+        if not manifests:
+            return
         job = scene.offer("echo one >> README.md", "cat README.md")
-        with running(scene, volumes=[("executor-data", "/data")],
-                     EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME="executor-data"):
+        with running(scene, manifests):
             finish(scene, job)
         equal(output(job, "step.1.run")[-1], "one", "what step 1 sees")
+        holds(job.entry("setup.fs.extras"), "an entry of the shared-volume layout")
 
 
 @test
 def deployed_any_user(scene):
-    """Any user and group will do, a read-only root, and nowhere to write to."""
+    """The plain manifests; any user and group will do, a read-only root, and nowhere to write to."""
     job = offer(scene, step("who", "id -u"))
-    user = 1000730000  # as OpenShift gives to a project
-    with running(scene, pod={"runAsUser": user, "runAsGroup": 0, "fsGroup": user}, bare=True):
+    with running(scene, plain(scene, 1000730000)):  # as OpenShift gives to a project
         finish(scene, job)
 
 
 @test
 def deployed_upgrade(scene):
-    """A changed manifest is applied while a job runs: it completes once, its log is whole, and the
+    """A changed chart is applied while a job runs: the job completes once, its log is whole, and the
     new pod takes the next job."""
+    manifests = chart(scene)
+    if not manifests:
+        return
     long = scene.offer(f"i=0; while [ $i -lt {TICKS} ]; do i=$((i+1)); echo tick $i; sleep 1; done")
-    with running(scene) as (deployment, manifests):
+    with running(scene, manifests) as deployment:
         scene.wait_running(long, "step.0.run", text="tick 3\n")
         old = deployment.pods()[0]["metadata"]["name"]
-        template = manifests[-1]["spec"]["template"]
-        template["metadata"]["annotations"] = {"changed": "yes"}
-        deployment.apply(manifests)
+        deployment.apply(chart(scene, executor={"maximumNumJobs": 11}))
         finish(scene, long, 90 + TICKS)
         ticks = [line for line in output(long, "step.0.run") if line.startswith("tick ")]
         equal(ticks, [f"tick {i}" for i in range(1, TICKS + 1)], "the log of the job")
@@ -208,12 +238,15 @@ def validate(scene, deployment):
 
 @test
 def deployed_validate(scene):
-    """`lunexec validate`, in the executor's pod: content with the shipped role; without it, it names
-    what is missing."""
-    with running(scene) as (deployment, manifests):
+    """`lunexec validate`, in the executor's pod: content with the chart's role; without a part of it,
+    it names what is missing."""
+    manifests = chart(scene)
+    if not manifests:
+        return
+    with running(scene, manifests) as deployment:
         equal(validate(scene, deployment), (True, "All checks passed!\n"), "with the role")
         role = next(m for m in manifests if m["kind"] == "Role")
-        role["rules"] = [rule for rule in role["rules"] if rule["resources"] != ["secrets"]]
+        role["rules"] = [rule for rule in role["rules"] if "secrets" not in rule["resources"]]
         deployed.apply(role, deployment.namespace)
         content, text = validate(scene, deployment)
         for line in text.splitlines():
