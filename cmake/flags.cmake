@@ -36,7 +36,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 target_compile_definitions(lx_flags INTERFACE _GNU_SOURCE)
 target_compile_options(lx_flags INTERFACE -ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -fno-omit-frame-pointer)
 target_link_options(lx_flags INTERFACE
-  -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen -Wl,--as-needed)
+  $<$<NOT:$<BOOL:$<TARGET_PROPERTY:LX_STATIC_PIE>>>:-pie> -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen -Wl,--as-needed)
 
 if(LX_SANITIZE)
   target_compile_options(lx_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all)

@@ -16,6 +16,7 @@ local M = {}
 
 local NOBODY_IN_PARTICULAR = 1000
 local SCRATCH = "lunexec-tmp"
+local NONE = {}
 
 --- The profile of a job. To harden some jobs only, look at `task` here.
 ---@param task lunexec.Task
@@ -25,12 +26,16 @@ function M.profile(task, settings)
   return settings.firewall_profile or "compatible"
 end
 
+--- Read once in a call, since every container asks.
+local known = {}
 local function is_hardened(task, settings)
-  local profile = M.profile(task, settings)
-  if profile ~= "compatible" and profile ~= "hardened" then
-    error(("firewall profile %q is neither compatible nor hardened"):format(profile), 0)
+  if known.task ~= task or known.settings ~= settings then
+    local profile = M.profile(task, settings)
+    assert(profile == "compatible" or profile == "hardened",
+      ("firewall profile %q is neither compatible nor hardened"):format(profile))
+    known = { task = task, settings = settings, hardened = profile == "hardened" }
   end
-  return profile == "hardened"
+  return known.hardened
 end
 
 --- Whether the settings name a user other than root, who then needs no way to become root.
@@ -76,7 +81,7 @@ function M.container(entry, task, settings)
   if is_hardened(task, settings) then
     context.readOnlyRootFilesystem = entry.purpose ~= "setup"
   end
-  for field, value in pairs(settings.container_security_context or {}) do
+  for field, value in pairs(settings.container_security_context or NONE) do
     context[field] = merge.copy(value)
   end
   return context
@@ -86,7 +91,7 @@ local function needs_scratch(task, settings)
   if not is_hardened(task, settings) then
     return false
   end
-  for _, mount in ipairs(settings.additional_volume_mounts or {}) do
+  for _, mount in ipairs(settings.additional_volume_mounts or NONE) do
     if mount.mountPath == "/tmp" then
       return false
     end
@@ -96,16 +101,16 @@ end
 
 --- Volumes, and where they are mounted, that the profile needs.
 function M.volumes(task, settings)
-  return needs_scratch(task, settings) and { { name = SCRATCH, emptyDir = {} } } or {}
+  return needs_scratch(task, settings) and { { name = SCRATCH, emptyDir = {} } } or NONE
 end
 
 function M.mounts(entry, task, settings)
-  return needs_scratch(task, settings) and { { name = SCRATCH, mountPath = "/tmp" } } or {}
+  return needs_scratch(task, settings) and { { name = SCRATCH, mountPath = "/tmp" } } or NONE
 end
 
 --- Whether the settings or the profile make containers run as somebody else than root.
 local function is_another_user(task, settings)
-  local own = settings.container_security_context or {}
+  local own = settings.container_security_context or NONE
   local user = own.runAsUser or settings.run_as_user
   return own.runAsNonRoot or (user or 0) ~= 0 or (user == nil and is_hardened(task, settings))
 end
@@ -114,20 +119,19 @@ end
 --- refuses to work in a directory of somebody else's. What the job itself sets stays.
 ---@return table[]? env
 function M.env(entry, task, settings)
-  local own = {}
-  for _, name in ipairs(entry.env_names or {}) do
-    own[name] = true
-  end
-  local env = json.array()
-  if is_another_user(task, settings) and not own.GIT_CONFIG_COUNT then
+  local moved, hardened = is_another_user(task, settings), is_hardened(task, settings)
+  if not (moved or hardened) then return nil end
+  local env, own = json.array(), {}
+  for _, name in ipairs(entry.env_names or NONE) do own[name] = true end
+  if moved and not own.GIT_CONFIG_COUNT then
     env[1] = { name = "GIT_CONFIG_COUNT", value = "1" }
     env[2] = { name = "GIT_CONFIG_KEY_0", value = "safe.directory" }
     env[3] = { name = "GIT_CONFIG_VALUE_0", value = "*" }
   end
-  if is_hardened(task, settings) and not own.HOME then
+  if hardened and not own.HOME then
     env[#env + 1] = { name = "HOME", value = "/tmp" }
   end
-  return merge.given(env)
+  return env[1] and env
 end
 
 --- Whether root in the containers is root on the node: false gives the pod a user namespace of its

@@ -23,14 +23,15 @@ function M.tolerations(task, settings)
   for _, toleration in ipairs(TOLERATIONS) do
     tolerations[#tolerations + 1] = toleration
   end
-  return merge.given(tolerations)
+  return tolerations[1] and tolerations
 end
 
 ---@param task lunexec.Task
 ---@param settings lunexec.Settings
 ---@return table<string, string>? node_selector
 function M.node_selector(task, settings)
-  return merge.given(merge.json(settings.node_selector or {}, NODE_SELECTOR))
+  local selector = merge.json(settings.node_selector or {}, NODE_SELECTOR)
+  return next(selector) and selector
 end
 
 local function node_affinity(settings)
@@ -55,11 +56,12 @@ end
 ---@param settings lunexec.Settings
 ---@return table? affinity
 function M.affinity(task, settings)
-  return merge.given({
+  local affinity = {
     nodeAffinity = node_affinity(settings),
     podAffinity = pod_affinity(settings.pod_affinity),
     podAntiAffinity = pod_affinity(settings.pod_anti_affinity),
-  })
+  }
+  return next(affinity) and affinity
 end
 
 return M

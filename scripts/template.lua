@@ -10,6 +10,8 @@ local resources = require "resources"
 
 local M = {}
 
+local NONE = {}
+
 --- How long a finished Job may stay. The executor deletes its Jobs itself; this is for those that
 --- an executor which never came back left behind. A day is long enough for one that was down over
 --- night to come back and still find how its jobs ended.
@@ -59,7 +61,7 @@ local function mounts(entry, task, settings)
   local list = json.array({
     { name = workspace.volume, mountPath = workspace.mount_path, subPath = workspace.sub_path },
   })
-  for _, mount in ipairs(settings.additional_volume_mounts or {}) do
+  for _, mount in ipairs(settings.additional_volume_mounts or NONE) do
     list[#list + 1] = merge.copy(mount)
   end
   for _, mount in ipairs(firewall.mounts(entry, task, settings)) do
@@ -85,12 +87,12 @@ end
 --- shared volume each step is a Job with one container.
 local function containers(task, settings)
   local init, main = json.array(), json.array()
+  local last = #task.containers
   for index, entry in ipairs(task.containers) do
-    local runs_before = task.layout == "single-pod" and index < #task.containers
-    local list = runs_before and init or main
+    local list = task.layout == "single-pod" and index < last and init or main
     list[#list + 1] = container(entry, task, settings)
   end
-  return merge.given(init), main
+  return init[1] and init, main
 end
 
 local function pod(task, settings)

@@ -128,7 +128,9 @@ static int serve(struct child *child, struct lx_err *err)
             return -1;
         settle(&child->in);
         settle(&child->out);
+        set_timer(child, lx_vm_cpu_ms(child->vm));
         lx_vm_tidy(child->vm);
+        set_timer(child, 0);
     }
 }
 

@@ -75,6 +75,7 @@ static void *take_small(struct lx_heap *heap, size_t class)
     size_t size = (class + 1) * GRAIN;
     if (block) {
         heap->free[class] = block->next;
+        __builtin_prefetch(block->next); /* for the next one of this size */
         return block;
     }
     if ((size_t)(heap->fresh_end - heap->fresh) < size) {

@@ -11,10 +11,14 @@
 #include <signal.h>
 #include <string.h>
 
-/* Garbage of earlier calls that is left lying. */
+/* Garbage of earlier calls that is left lying: more of it would not stay in the processor's cache.
+ */
 #define GARBAGE_MAX ((size_t)512 << 10)
 /* For loading, in milliseconds of processor time. */
 #define LOAD_CPU_MS 1600
+
+/* Registry key: the policy's table, in an environment that no call has used. */
+static const char prepared_key;
 
 struct lx_vm {
     lua_State *L;
@@ -23,6 +27,7 @@ struct lx_vm {
     size_t settled; /* in use after the last full collection */
     int64_t cpu_ms;
     bool loaded;
+    bool eager;                    /* the next call's policy is made ready in advance */
     bool refused;                  /* an allocation was refused in this message */
     volatile sig_atomic_t expired; /* interrupted in this message */
     char where[LUA_IDSIZE + 24];   /* position when memory was refused: "policy.lua:12: " or "" */
@@ -151,6 +156,18 @@ LX_RAISES static void push_policy(lua_State *L)
         luaL_error(L, "policy.lua returned a %s; it must return a table", luaL_typename(L, -1));
 }
 
+/* The same, made in advance if it was; each is used once. */
+LX_RAISES static void push_fresh_policy(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &prepared_key) == LUA_TTABLE) {
+        lua_pushnil(L);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &prepared_key);
+        return;
+    }
+    lua_pop(L, 1);
+    push_policy(L);
+}
+
 LX_RAISES static lua_Integer check_api(lua_State *L)
 {
     lua_pushliteral(L, "api");
@@ -197,8 +214,10 @@ LX_RAISES static void serve_load(lua_State *L, struct lx_vm *vm)
     put_ok(L, vm, 3);
     need(L, lx_value_put_int(vm->out, check_api(L), NULL));
     put_functions(L, vm);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &prepared_key);
     vm->cpu_ms = cpu_ms;
     vm->loaded = true;
+    vm->eager = true;
 }
 
 /* Appends the values above `first` as an array. */
@@ -218,7 +237,7 @@ LX_RAISES static void serve_call(lua_State *L, struct lx_vm *vm)
         luaL_error(L, "no bundle is loaded");
     struct lx_value_token name = next(L, vm, LX_VALUE_STRING);
     struct lx_value_token args = next(L, vm, LX_VALUE_ARRAY);
-    push_policy(L);
+    push_fresh_policy(L);
     lua_pushlstring(L, name.data, name.len);
     int before = lua_gettop(L) - 1;
     if (lua_rawget(L, -2) != LUA_TFUNCTION) {
@@ -286,10 +305,29 @@ int lx_vm_serve(struct lx_vm *vm, const char *data, size_t len, struct lx_buf *o
     return rc;
 }
 
+LX_RAISES static int prepare_protected(lua_State *L)
+{
+    push_policy(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &prepared_key);
+    return 0;
+}
+
+/* A policy that fails here will fail again in the next call, where somebody is told. */
+static void prepare(struct lx_vm *vm)
+{
+    vm->expired = 0;
+    lua_pushcfunction(vm->L, prepare_protected);
+    vm->eager = lua_pcall(vm->L, 0, 0, 0) == LUA_OK;
+    lua_sethook(vm->L, NULL, 0, 0);
+    lua_settop(vm->L, 0);
+}
+
 void lx_vm_tidy(struct lx_vm *vm)
 {
     if (lx_heap_used(vm->heap) > vm->settled + GARBAGE_MAX)
         collect(vm);
+    if (vm->eager)
+        prepare(vm);
 }
 
 /* ---- Life ---- */

@@ -21,19 +21,23 @@ M.LIST_KEYS = {
   ownerReferences = "uid",
 }
 
---- A deep copy. Inputs of a policy may be read-only; copies are not.
----@generic T
----@param value T
----@return T
-function M.copy(value)
+local function copy(value)
   if type(value) ~= "table" or value == json.null then
     return value
   end
   local result = {}
   for key, item in pairs(value) do
-    result[key] = M.copy(item)
+    result[key] = type(item) == "table" and copy(item) or item
   end
   return json.is_array(value) and json.array(result) or result
+end
+
+--- A deep copy. Inputs of a policy may be read-only; copies are not.
+---@generic T
+---@param value T
+---@return T
+function M.copy(value)
+  return copy(value)
 end
 
 --- A deep copy, or nil when the value is absent or an empty table: for fields to be left out then.
