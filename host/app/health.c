@@ -12,6 +12,8 @@ struct lx_health {
     struct lx_httpd *httpd;
     struct lx_metrics *metrics;
     bool ready;
+    json_t *(*policy)(void *arg);
+    void *policy_arg;
 };
 
 static void reply_text(struct lx_httpd_req *req, unsigned status, const char *text)
@@ -30,6 +32,17 @@ static void reply_metrics(struct lx_health *health, struct lx_httpd_req *req)
                        out.len);
 }
 
+static void reply_policy(struct lx_health *health, struct lx_httpd_req *req)
+{
+    __attribute__((cleanup(lx_auto_buf))) struct lx_buf out = LX_BUF_INIT(EXPOSITION_MAX);
+    lx_auto(json) json_t *status = health->policy(health->policy_arg);
+    struct lx_err err;
+    if (lx_json_dump_pretty(status, &out, &err) < 0 || lx_buf_addc(&out, '\n', &err) < 0)
+        reply_text(req, 500, err.text);
+    else
+        lx_httpd_reply(req, 200, "application/json", lx_buf_str(&out), out.len);
+}
+
 static void on_request(void *arg, struct lx_httpd_req *req)
 {
     struct lx_health *health = arg;
@@ -42,6 +55,8 @@ static void on_request(void *arg, struct lx_httpd_req *req)
         reply_text(req, 200, "ok\n");
     else if (lx_streq(path, "/ready"))
         reply_text(req, health->ready ? 200 : 503, health->ready ? "ok\n" : "not ready\n");
+    else if (lx_streq(path, "/policy") && health->policy)
+        reply_policy(health, req);
     else
         reply_text(req, 404, "not found\n");
 }
@@ -86,4 +101,12 @@ void lx_health_set_ready(struct lx_health *health, bool ready)
 {
     if (health)
         health->ready = ready;
+}
+
+void lx_health_set_policy(struct lx_health *health, json_t *(*status)(void *arg), void *arg)
+{
+    if (!health)
+        return;
+    health->policy = status;
+    health->policy_arg = arg;
 }

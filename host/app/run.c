@@ -3,6 +3,7 @@
 #include "app/health.h"
 #include "app/parts.h"
 #include "app/relay.h"
+#include "app/reload.h"
 #include "app/startup.h"
 #include "lunexec/executor.h"
 #include "lunexec/http.h"
@@ -33,7 +34,7 @@ struct app {
     struct lx_health *health;
     struct lx_relay *relay;
     struct lx_kube *kube;
-    struct lx_policy *policy;
+    struct lx_reload *reload;
     struct lx_startup *git, *ping;
     struct lx_queue *queue;
     struct lx_executor *executor;
@@ -77,7 +78,7 @@ static struct lx_executor_opts executor_opts(struct app *app)
     opts.log = app->log;
     opts.queue = app->queue;
     opts.kube = app->kube;
-    opts.policy = app->policy;
+    opts.policy = app->reload ? lx_reload_policy(app->reload) : NULL;
     opts.metrics = app->metrics;
     opts.http = app->http;
     opts.executor_name = app->executor_name;
@@ -105,7 +106,8 @@ static void on_ping(void *arg, const struct lx_err *err)
         fail(app, new_err.text);
     } else {
         lx_log(app->log, LX_LOG_INFO, "ready", LX_STR("executor", app->executor_name),
-               LX_STR("queue", app->queue_label), LX_STR("policy", lx_policy_hash(app->policy)));
+               LX_STR("queue", app->queue_label), LX_STR("policy", lx_policy_hash(opts.policy)));
+        lx_reload_attach(app->reload, app->executor);
         lx_health_set_ready(app->health, true);
         lx_executor_start(app->executor);
     }
@@ -149,6 +151,12 @@ static void on_git_version(void *arg, const char *version)
         lx_startup_ping(app->loop, app->queue, app->settings.frontend_url, app->log, on_ping, app);
 }
 
+static json_t *policy_status(void *arg)
+{
+    const struct app *app = arg;
+    return lx_reload_status(app->reload);
+}
+
 static void on_policy_ready(void *arg, const struct lx_err *err)
 {
     struct app *app = arg;
@@ -157,17 +165,23 @@ static void on_policy_ready(void *arg, const struct lx_err *err)
         fail(app, text);
         return;
     }
+    lx_health_set_policy(app->health, policy_status, app);
     app->git = lx_startup_git(app->loop, on_git_version, app);
 }
 
 static int open_policy(struct app *app, struct lx_err *err)
 {
-    struct lx_bundle *bundle = NULL;
-    struct lx_policy_opts opts = {0};
-    if (lx_app_bundle(&app->settings, &bundle, err) < 0)
-        return -1;
-    return lx_policy_new(app->loop, bundle, &opts, app->log, on_policy_ready, app, &app->policy,
-                         err);
+    struct lx_executor_opts executor = executor_opts(app);
+    const struct lx_reload_opts opts = {
+        .loop = app->loop,
+        .log = app->log,
+        .metrics = app->metrics,
+        .settings = &app->settings,
+        .executor = &executor,
+        .ready = on_policy_ready,
+        .arg = app,
+    };
+    return lx_reload_new(&opts, &app->reload, err);
 }
 
 static int name_executor(struct app *app, struct lx_err *err)
@@ -254,7 +268,7 @@ static void close_all(struct app *app)
     lx_startup_free(app->ping);
     lx_startup_free(app->git);
     lx_queue_free(app->queue);
-    lx_policy_free(app->policy);
+    lx_reload_free(app->reload);
     lx_health_free(app->health);
     lx_relay_free(app->relay);
     lx_kube_free(app->kube);

@@ -57,8 +57,9 @@ struct lx_settings {
     char *network_profile;
     json_t *network_frontend, *network_dns, *network_listed, *network_blocked;
     bool user_namespaces;
-    char *policy_dir, *library_dir, *firewall_profile, *guardrails, *spool_dir, *workspace_dir,
-        *listen, *reported_version;
+    char *policy_dir, *policy_shadow_dir, *library_dir, *firewall_profile, *guardrails, *spool_dir,
+        *workspace_dir, *listen, *reported_version;
+    bool policy_dry_run;
     int64_t job_ttl_ms; /* 0: unset */
     int64_t log_update_interval_ms, log_limit_step, log_limit_job, spool_limit;
     char *mask_patterns;

@@ -17,7 +17,19 @@ static const struct lx_setting table[] = {
     {.name = "LUNEXEC_POLICY_DIR",
      .type = LX_SET_STRING,
      .at = FIELD(policy_dir),
-     .help = "Directory with policy.lua; unset: the bundled scripts."},
+     .help = "Directory with policy.lua, such as a mounted ConfigMap; what changes in it is tried "
+             "and then used, without a restart; unset: the bundled scripts."},
+    {.name = "LUNEXEC_POLICY_SHADOW_DIR",
+     .type = LX_SET_STRING,
+     .at = FIELD(policy_shadow_dir),
+     .help = "Directory with a second policy.lua, which is asked about every job as well; the log "
+             "says what it would change, and nothing of it is applied."},
+    {.name = "LUNEXEC_POLICY_DRY_RUN",
+     .type = LX_SET_BOOL,
+     .at = FIELD(policy_dry_run),
+     .fallback = "false",
+     .help = "Before a changed policy is used, send the Jobs that it makes of samples and of the "
+             "last jobs to the API server as dry runs."},
     {.name = "LUNEXEC_LIBRARY_DIR",
      .type = LX_SET_STRING,
      .at = FIELD(library_dir),

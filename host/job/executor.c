@@ -36,6 +36,16 @@ static void on_watch_health(void *arg, bool healthy, const struct lx_err *err)
                LX_ERR(err));
 }
 
+static void free_policies(struct lx_executor *ex)
+{
+    lx_list_each (it, &ex->decisions)
+        lx_decision_free(lx_decision_of(it));
+    for (size_t i = 0; i < LX_POLICY_ROLES; i++)
+        lx_policy_free(ex->policies[i]);
+    lx_history_free(ex->history);
+    lx_recent_free(ex->recent);
+}
+
 int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **ret_executor,
                     struct lx_err *err)
 {
@@ -49,6 +59,10 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
     ex->spool.limit = (uint64_t)opts->spool_limit;
     lx_rand_init(&ex->rand, 0);
     lx_list_init(&ex->runs);
+    lx_list_init(&ex->decisions);
+    ex->policies[LX_POLICY_ACTIVE] = lx_policy_ref(opts->policy);
+    ex->history = lx_history_new();
+    ex->recent = lx_recent_new();
     lx_limiter_init(&ex->limiter, (size_t)opts->max_jobs);
     ex->by_job_name = lx_map_new((size_t)opts->max_jobs + 1, NULL);
 
@@ -64,6 +78,7 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
         .arg = ex,
     };
     if (lx_watch_new(opts->kube, &watch, opts->log, &ex->watch, err) < 0) {
+        free_policies(ex);
         lx_map_free(ex->by_job_name);
         lx_tokens_free(ex->tokens);
         free(ex);
@@ -86,6 +101,7 @@ void lx_executor_free(struct lx_executor *ex)
         lx_run_free(lx_container_of(it, struct lx_run, link));
     if (ex->idle_told)
         lx_task_cancel(&ex->idle_task);
+    free_policies(ex);
     lx_watch_free(ex->watch);
     lx_timer_free(ex->poll_timer);
     lx_timer_free(ex->active_timer);
@@ -101,6 +117,21 @@ void lx_executor_start(struct lx_executor *ex)
     if (ex->opts.max_active_ms > 0)
         lx_timer_start(ex->active_timer, (uint64_t)ex->opts.max_active_ms, 0);
     lx_intake_poll(ex);
+}
+
+void lx_executor_use_policy(struct lx_executor *ex, enum lx_policy_role role,
+                            struct lx_policy *policy)
+{
+    lx_assert(policy || role != LX_POLICY_ACTIVE);
+    struct lx_policy *before = ex->policies[role];
+    ex->policies[role] = policy ? lx_policy_ref(policy) : NULL;
+    ex->opts.policy = ex->policies[LX_POLICY_ACTIVE];
+    lx_policy_free(before);
+}
+
+json_t *lx_executor_recent(const struct lx_executor *ex)
+{
+    return lx_recent_all(ex->recent);
 }
 
 size_t lx_executor_running(const struct lx_executor *ex)

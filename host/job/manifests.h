@@ -12,12 +12,18 @@ struct lx_manifests {
     const struct lx_executor_opts *opts;
     const struct lx_job *job;
     const struct lx_workload *workload;
+    const struct lx_policy *policy; /* that decides; its hash is on every object */
 };
 
 /* The Job manifest of job()'s results: checked, completed, and with what only the host knows. The
  * caller owns it. LX_E_REFUSED names the rule. */
 int lx_manifests_plan(const struct lx_manifests *m, const json_t *results, json_t **ret_plan,
                       struct lx_err *err);
+
+/* The same for a task alone: no commands and no environment are put in. */
+int lx_manifests_try(const struct lx_executor_opts *opts, const struct lx_policy *policy,
+                     const json_t *task, const json_t *results, json_t **ret_plan,
+                     struct lx_err *err);
 
 /* The manifest of any of a job's objects; `plan` is the Job's, `job_uid` that of the Job created.
  * The caller owns it; NULL with *err filled. */

@@ -5,6 +5,7 @@
 struct lx_job_metrics {
     const char *queue;
     struct lx_metric *duration, *total, *errors, *handlers;
+    struct lx_metric *policy_calls, *policy_duration, *shadow;
     struct lx_metric *command_duration, *command_total, *command_errors;
     struct lx_metric *failures, *retries;
     struct lx_metric *log_gaps;
@@ -15,6 +16,26 @@ static const char *const queue_only[] = {"queue", NULL};
 static const char *const op_only[] = {"op", NULL};
 static const char *const class_only[] = {"class", NULL};
 static const double job_buckets[] = {30, 60, 150, 300, 450, 600, 900, 1200, 1800, 2700, 3600, 0};
+
+static void add_policy_metrics(struct lx_job_metrics *m, struct lx_metrics *metrics)
+{
+    static const char *const function_only[] = {"function", NULL};
+    static const char *const function_result[] = {"function", "result", NULL};
+    static const char *const result_only[] = {"result", NULL};
+    static const double buckets[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01,
+                                     0.05,   0.1,     0.25,   0.5,   1,      0};
+    static const struct lx_metric_def defs[] = {
+        {"lunexec_policy_calls_total", "Answers of the policy's functions.", LX_COUNTER,
+         function_result, NULL},
+        {"lunexec_policy_call_duration_seconds", "Time until the policy answered.", LX_HISTOGRAM,
+         function_only, buckets},
+        {"lunexec_policy_shadow_total", "Decisions that the shadow policy was asked about.",
+         LX_COUNTER, result_only, NULL},
+    };
+    m->policy_calls = lx_metric_add(metrics, &defs[0]);
+    m->policy_duration = lx_metric_add(metrics, &defs[1]);
+    m->shadow = lx_metric_add(metrics, &defs[2]);
+}
 
 struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char *queue)
 {
@@ -50,6 +71,7 @@ struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char
     m->retries = lx_metric_add(metrics, &defs[8]);
     m->log_gaps = lx_metric_add(metrics, &defs[9]);
     lx_job_metrics_log_gaps(m, 0);
+    add_policy_metrics(m, metrics);
     lx_job_metrics_running(m, 0);
     return m;
 }
@@ -103,4 +125,22 @@ void lx_job_metrics_log_gaps(struct lx_job_metrics *m, uint64_t n)
 {
     const char *const values[] = {m->queue, NULL};
     lx_metric_inc(m->log_gaps, (double)n, values);
+}
+
+void lx_job_metrics_policy(struct lx_job_metrics *m, const char *function, enum lx_code code,
+                           uint64_t us)
+{
+    const char *result = code == LX_OK          ? "ok"
+                         : code == LX_E_TIMEOUT ? "timeout"
+                         : code == LX_E_REFUSED ? "error"
+                                                : "failed";
+    const char *const values[] = {function, result, NULL}, *const name[] = {function, NULL};
+    lx_metric_inc(m->policy_calls, 1, values);
+    lx_metric_observe(m->policy_duration, (double)us / 1e6, name);
+}
+
+void lx_job_metrics_shadow(struct lx_job_metrics *m, const char *result)
+{
+    const char *const values[] = {result, NULL};
+    lx_metric_inc(m->shadow, 1, values);
 }

@@ -5,6 +5,7 @@
 #define LX_JOB_METRICS_H
 
 #include "job/failure.h"
+#include "lunexec/err.h"
 #include "lunexec/metrics.h"
 
 #include <stdbool.h>
@@ -27,5 +28,12 @@ void lx_job_metrics_running(struct lx_job_metrics *metrics, size_t n);
 void lx_job_metrics_command(struct lx_job_metrics *metrics, const char *op, bool ok, uint64_t ms);
 /* Places in logs where lines are missing, each told in the log as well. */
 void lx_job_metrics_log_gaps(struct lx_job_metrics *metrics, uint64_t n);
+
+/* A function of the policy has answered; `code` LX_OK: well. */
+void lx_job_metrics_policy(struct lx_job_metrics *metrics, const char *function, enum lx_code code,
+                           uint64_t us);
+
+/* "same", "different", "skipped": what the shadow policy would have changed for a job. */
+void lx_job_metrics_shadow(struct lx_job_metrics *metrics, const char *result);
 
 #endif

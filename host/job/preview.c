@@ -1,5 +1,6 @@
 #include "lunexec/preview.h"
 
+#include "job/facts.h"
 #include "job/grace.h"
 #include "job/manifests.h"
 #include "job/task.h"
@@ -56,7 +57,7 @@ static int ask(const struct lx_executor_opts *opts, const char *function, json_t
 static int admit(const struct lx_executor_opts *opts, const struct lx_job *job, struct lx_err *err)
 {
     struct answer answer;
-    if (ask(opts, "admit", lx_task_job(job), &answer, err) < 0)
+    if (ask(opts, "admit", lx_task_job(job, 1, lx_facts_new(NULL, job)), &answer, err) < 0)
         return -1;
     int result = answer.defined ? lx_manifests_admitted(answer.results, err) : 0;
     json_decref(answer.results);
@@ -66,7 +67,9 @@ static int admit(const struct lx_executor_opts *opts, const struct lx_job *job, 
 static int plan(const struct lx_manifests *m, json_t **ret_plan, struct lx_err *err)
 {
     struct answer answer;
-    if (ask(m->opts, "job", lx_task_new(m->opts, m->job, m->workload, 1), &answer, err) < 0)
+    if (ask(m->opts, "job",
+            lx_task_new(m->opts, m->job, m->workload, 1, lx_facts_new(NULL, m->job)), &answer,
+            err) < 0)
         return -1;
     int result = -1;
     struct lx_grace grace;
@@ -130,7 +133,8 @@ int lx_preview(const struct lx_executor_opts *opts, struct lx_job *job, json_t *
     for (size_t i = 0; i < n && result == 0; i++) {
         lx_auto(workload) struct lx_workload *workload = NULL;
         result = make_workload(opts, job, i, &workload, err);
-        struct lx_manifests m = {.opts = opts, .job = job, .workload = workload};
+        struct lx_manifests m = {
+            .opts = opts, .job = job, .workload = workload, .policy = opts->policy};
         if (result == 0)
             result = add_objects(&m, &objects, out, err);
     }
@@ -149,7 +153,18 @@ int lx_preview_task(const struct lx_executor_opts *opts, struct lx_job *job, jso
         return lx_fail(err, LX_E_INVALID, "the job has no steps");
     if (make_workload(opts, job, 0, &workload, err) < 0)
         return -1;
-    *ret_task = lx_task_new(opts, job, workload, 1);
+    *ret_task = lx_task_new(opts, job, workload, 1, lx_facts_new(NULL, job));
+    return 0;
+}
+
+int lx_preview_arguments(const struct lx_executor_opts *opts, struct lx_job *job,
+                         json_t **ret_arguments, struct lx_err *err)
+{
+    json_t *task = NULL;
+    if (lx_preview_task(opts, job, &task, err) < 0)
+        return -1;
+    *ret_arguments =
+        json_pack("{s:o, s:o}", "task", task, "job", lx_task_job(job, 1, lx_facts_new(NULL, job)));
     return 0;
 }
 

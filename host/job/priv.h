@@ -5,13 +5,16 @@
 #define LX_JOB_PRIV_H
 
 #include "job/containers.h"
+#include "job/decision.h"
 #include "job/entries.h"
 #include "job/failure.h"
 #include "job/grace.h"
+#include "job/history.h"
 #include "job/manifests.h"
 #include "job/metrics.h"
 #include "job/objects.h"
 #include "job/progress.h"
+#include "job/recent.h"
 #include "job/workload.h"
 #include "job/workspace.h"
 #include "lunexec/executor.h"
@@ -88,7 +91,10 @@ struct lx_run {
     struct lx_grace grace;           /* the policy's, for this pod */
     enum lx_failure_kind stuck_kind; /* what the pod waits for in vain; NONE: it does not */
     uint64_t stuck_since_ms;
-    struct lx_list objects; /* of struct lx_object */
+    struct lx_list objects;       /* of struct lx_object */
+    struct lx_policy *policy;     /* a reference; the one that planned first stays. NULL before */
+    struct lx_decision *decision; /* about the Job that is planned; NULL when nothing is asked */
+    json_t *cost;                 /* what admit() gave; NULL: nothing */
     struct lx_containers *containers;
 
     /* The one call underway, cancelled when the state is left. */
@@ -175,6 +181,11 @@ struct lx_executor {
     struct lx_watch *watch;
     struct lx_job_metrics *metrics;
     struct lx_list runs;
+    struct lx_policy *policies[LX_POLICY_ROLES]; /* references */
+    struct lx_history *history;
+    struct lx_recent *recent;
+    struct lx_list decisions; /* of struct lx_decision: comparisons underway */
+    size_t n_decisions;
     struct lx_map *by_job_name; /* Kubernetes Job name -> struct lx_run */
     struct lx_limiter limiter;
     struct lx_spool_budget spool; /* of the logs of all jobs */

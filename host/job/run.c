@@ -153,6 +153,9 @@ void lx_run_free(struct lx_run *run)
     lx_timer_free(run->deadline);
     lx_timer_free(run->wait);
     lx_run_forget_step(run);
+    lx_decision_free(run->decision);
+    lx_policy_free(run->policy);
+    json_decref(run->cost);
     lx_workspace_free(run->workspace);
     lx_progress_free(run->progress);
     lx_entries_free(run->entries);

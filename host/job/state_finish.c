@@ -197,6 +197,11 @@ void lx_state_gone(struct lx_run *run)
     lx_job_metrics_handled(ex->metrics, ok, took);
     if (!ok)
         lx_job_metrics_failed(ex->metrics, run->failure.kind);
+    lx_history_add(ex->history, run->job->queue, run->job->repository,
+                   &(struct lx_past_job){.finished_at = lx_wall().tv_sec,
+                                         .seconds = (int64_t)(took / 1000),
+                                         .failure = ok ? NULL : lx_failure_name(run->failure.kind),
+                                         .cost = run->cost});
     lx_run_free(run);
     lx_intake_done(ex);
 }

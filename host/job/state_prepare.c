@@ -3,6 +3,7 @@
  */
 #include "job/priv.h"
 
+#include "job/facts.h"
 #include "job/task.h"
 #include "lunexec/clock.h"
 #include "lunexec/text.h"
@@ -73,6 +74,7 @@ struct lx_manifests lx_run_manifests(const struct lx_run *run)
         .opts = &run->ex->opts,
         .job = run->job,
         .workload = run->workload,
+        .policy = run->policy,
     };
 }
 
@@ -95,20 +97,60 @@ static const char *policy_error(const struct lx_policy *policy, const struct lx_
     return err->code == LX_E_REFUSED && *text ? text : err->text;
 }
 
+/* Calls a function of the run's policy with `first` (taken over) and the settings. */
+static void ask(struct lx_run *run, const char *function, json_t *first,
+                void (*cb)(void *arg, bool defined, json_t *results, const struct lx_err *err))
+{
+    lx_auto(json) json_t *args = json_pack("[o, O]", first, run->ex->opts.policy_settings);
+    lx_decision_asked(run->decision, function, args);
+    run->policy_call = lx_policy_call(run->policy, function, args, cb, run);
+}
+
+/* The policy's part ends the job; the log of the executor gets the first line of why. */
+static void refuse(struct lx_run *run, const char *function, const char *text)
+{
+    lx_auto(str) char *reason = lx_strf("%s%.*s", function, (int)strcspn(text, "\n"), text);
+    lx_decision_close(lx_take(run->decision), reason);
+    lx_run_fail(run, LX_FAIL_POLICY, "%s%s", function, text);
+}
+
+/* Everything that was to be decided is. */
+static void decided(struct lx_run *run)
+{
+    lx_decision_close(lx_take(run->decision), NULL);
+    lx_run_go(run, LX_STATE_CREATING);
+}
+
 static void on_plan(void *arg, bool defined, json_t *results, const struct lx_err *call_err)
 {
     struct lx_run *run = arg;
     struct lx_err err;
     run->policy_call = NULL;
+    lx_decision_answered(run->decision, results, call_err);
     if (call_err)
-        lx_run_fail(run, LX_FAIL_POLICY, "policy job(): %s",
-                    policy_error(run->ex->opts.policy, call_err));
+        refuse(run, "policy job(): ", policy_error(run->policy, call_err));
     else if (!defined)
-        lx_run_fail(run, LX_FAIL_POLICY, "the policy has no function job()");
+        refuse(run, "", "the policy has no function job()");
     else if (accept_plan(run, results, &err) < 0)
-        lx_run_fail(run, LX_FAIL_POLICY, "policy job(): %s", err.text);
+        refuse(run, "policy job(): ", err.text);
+    else if (run->admitted)
+        decided(run);
     else
-        lx_run_go(run, run->admitted ? LX_STATE_CREATING : LX_STATE_PARKED);
+        lx_run_go(run, LX_STATE_PARKED);
+}
+
+static void ask_for_plan(struct lx_run *run)
+{
+    struct lx_executor *ex = run->ex;
+    lx_auto(json) json_t *task =
+        lx_task_new(&ex->opts, run->job, run->workload, 1, lx_facts_new(ex, run->job));
+    lx_auto(json) json_t *job = lx_task_job(run->job, 1, lx_facts_new(ex, run->job));
+    if (!run->policy)
+        run->policy = lx_policy_ref(ex->policies[LX_POLICY_ACTIVE]);
+    lx_recent_add(ex->recent, task, job);
+    lx_decision_free(run->decision);
+    run->decision = lx_decision_new(ex, run->policy, run->job);
+    ask(run, "job", json_incref(task), on_plan);
 }
 
 void lx_state_planning(struct lx_run *run)
@@ -132,11 +174,7 @@ void lx_state_planning(struct lx_run *run)
                     run->workload->job_name);
         return;
     }
-    lx_auto(json) json_t *args = json_array();
-    json_array_append_new(args, lx_task_new(&ex->opts, run->job, run->workload, 1));
-    lx_auto(json) json_t *settings = json_deep_copy(ex->opts.policy_settings);
-    json_array_append(args, settings);
-    run->policy_call = lx_policy_call(ex->opts.policy, "job", args, on_plan, run);
+    ask_for_plan(run);
 }
 
 static void on_admit(void *arg, bool defined, json_t *results, const struct lx_err *call_err)
@@ -144,21 +182,19 @@ static void on_admit(void *arg, bool defined, json_t *results, const struct lx_e
     struct lx_run *run = arg;
     struct lx_err err;
     run->policy_call = NULL;
+    lx_decision_answered(run->decision, results, call_err);
     if (call_err) {
-        lx_run_fail(run, LX_FAIL_POLICY, "policy admit(): %s",
-                    policy_error(run->ex->opts.policy, call_err));
+        refuse(run, "policy admit(): ", policy_error(run->policy, call_err));
     } else if (defined && lx_manifests_admitted(results, &err) < 0) {
-        lx_run_fail(run, LX_FAIL_POLICY, "%s", err.text);
+        refuse(run, "", err.text);
     } else {
         run->admitted = true;
-        lx_run_go(run, LX_STATE_CREATING);
+        run->cost = json_incref(lx_decision_cost(run->decision));
+        decided(run);
     }
 }
 
 void lx_state_parked(struct lx_run *run)
 {
-    lx_auto(json) json_t *args = json_array();
-    json_array_append_new(args, lx_task_job(run->job));
-    json_array_append_new(args, json_deep_copy(run->ex->opts.policy_settings));
-    run->policy_call = lx_policy_call(run->ex->opts.policy, "admit", args, on_admit, run);
+    ask(run, "admit", lx_task_job(run->job, 1, lx_facts_new(run->ex, run->job)), on_admit);
 }

@@ -32,7 +32,7 @@ static json_t *own_workspace(const struct lx_executor_opts *opts,
 }
 
 json_t *lx_task_new(const struct lx_executor_opts *opts, const struct lx_job *job,
-                    const struct lx_workload *workload, int64_t attempt)
+                    const struct lx_workload *workload, int64_t attempt, json_t *facts)
 {
     json_t *containers = json_array();
     json_t *workspace =
@@ -40,15 +40,15 @@ json_t *lx_task_new(const struct lx_executor_opts *opts, const struct lx_job *jo
     for (size_t i = 0; i < workload->n_containers; i++)
         json_array_append_new(containers, task_container(&workload->containers[i]));
     return json_pack(
-        "{s:i, s:s, s:I, s:I, s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:I}", "api", 1, "queue",
-        job->queue, "id", (json_int_t)job->id, "attempt", (json_int_t)attempt, "layout",
+        "{s:i, s:s, s:I, s:I, s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:I, s:o}", "api", 1,
+        "queue", job->queue, "id", (json_int_t)job->id, "attempt", (json_int_t)attempt, "layout",
         opts->shared_volume ? "shared-volume" : "single-pod", "repository", job->repository,
         "commit", job->commit, "names", "job", workload->job_name, "secret", workload->secret_name,
         "volume", workload->volume_name, "containers", containers, "workspace", workspace,
-        "deadline_seconds", (json_int_t)opts->job_deadline_s);
+        "deadline_seconds", (json_int_t)opts->job_deadline_s, "facts", facts);
 }
 
-json_t *lx_task_job(const struct lx_job *job)
+json_t *lx_task_job(const struct lx_job *job, int64_t attempt, json_t *facts)
 {
     json_t *steps = json_array(), *files = json_array();
     for (size_t i = 0; i < job->n_steps; i++)
@@ -60,7 +60,8 @@ json_t *lx_task_job(const struct lx_job *job)
             json_object_set_new(file, "size", json_integer((json_int_t)job->files[i].content_len));
         json_array_append_new(files, file);
     }
-    return json_pack("{s:i, s:I, s:s, s:s, s:s, s:o, s:o}", "api", 1, "id", (json_int_t)job->id,
-                     "queue", job->queue, "repository", job->repository, "commit", job->commit,
-                     "steps", steps, "files", files);
+    return json_pack("{s:i, s:I, s:I, s:s, s:s, s:s, s:o, s:o, s:o}", "api", 1, "id",
+                     (json_int_t)job->id, "attempt", (json_int_t)attempt, "queue", job->queue,
+                     "repository", job->repository, "commit", job->commit, "steps", steps, "files",
+                     files, "facts", facts);
 }

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* More files than this in one folder are a mistake. */
 #define FILES_MAX 256
@@ -73,6 +74,11 @@ static int add_module(struct lx_bundle *bundle, struct module *module, const cha
                       const char *dir, const char *file, struct lx_err *err)
 {
     lx_auto(str) char *path = lx_strf("%s/%s", dir, file);
+    struct stat status;
+    if (stat(path, &status))
+        return lx_fail_errno(err, errno, "reading %s", path);
+    if (!S_ISREG(status.st_mode)) /* a pipe would be waited for */
+        return lx_fail(err, LX_E_INVALID, "%s is not a regular file", path);
     module->at = bundle->text.len;
     if (lx_file_read(path, &bundle->text, err)) {
         if (err && err->code == LX_E_LIMIT)

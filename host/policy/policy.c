@@ -36,6 +36,7 @@ enum state {
 };
 
 struct lx_policy {
+    unsigned refs;
     struct lx_loop *loop;
     struct lx_log *log;
     struct lx_bundle *bundle;
@@ -360,6 +361,7 @@ int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle, const struct l
 {
     (void)err; /* what can fail is reported by `ready` */
     struct lx_policy *policy = lx_alloc(sizeof *policy);
+    policy->refs = 1;
     policy->loop = loop;
     policy->log = log;
     policy->bundle = bundle;
@@ -393,9 +395,15 @@ static void free_calls(struct lx_list *calls)
         lx_call_free(lx_container_of(link, struct lx_policy_call, link));
 }
 
+struct lx_policy *lx_policy_ref(struct lx_policy *policy)
+{
+    policy->refs++;
+    return policy;
+}
+
 void lx_policy_free(struct lx_policy *policy)
 {
-    if (!policy)
+    if (!policy || --policy->refs > 0)
         return;
     free_calls(&policy->calls);
     free_calls(&policy->done);

@@ -38,8 +38,8 @@ void lx_vm_interrupt(struct lx_vm *vm);
 /* Milliseconds of processor time that the next message may use. */
 int64_t lx_vm_cpu_ms(const struct lx_vm *vm);
 
-/* Collects garbage if there is enough of it, and makes the policy of the next call ready, within the
- * time of a call; for after the answer. */
+/* Collects garbage if there is enough of it, and makes the policy of the next call ready, within
+ * the time of a call; for after the answer. */
 void lx_vm_tidy(struct lx_vm *vm);
 
 /* Gives memory back; for when nothing is to be done. */

@@ -101,3 +101,14 @@ int lx_tool_sample(size_t index, const char **ret_name, struct lx_job **ret_job,
         return lx_fail(err, LX_E_NOT_FOUND, "no further sample");
     return lx_job_parse(payload, NULL, ret_job, err);
 }
+
+int lx_policytool_sample(size_t index, const char **ret_name, struct lx_job **ret_job,
+                         struct lx_err *err)
+{
+    const char *name = NULL;
+    if (lx_tool_sample(index, &name, ret_job, err) < 0)
+        return -1;
+    if (ret_name)
+        *ret_name = name;
+    return 0;
+}

@@ -19,7 +19,7 @@ struct lx_executor_opts {
     struct lx_log *log;
     struct lx_queue *queue;
     struct lx_kube *kube;
-    struct lx_policy *policy;
+    struct lx_policy *policy; /* the active one at first */
     struct lx_metrics *metrics;
     struct lx_http *http; /* for git in the shared-volume layout */
 
@@ -63,6 +63,14 @@ struct lx_executor_opts {
 
 struct lx_executor;
 
+/* The policies that an executor asks. */
+enum lx_policy_role {
+    LX_POLICY_ACTIVE,  /* decides */
+    LX_POLICY_DEFAULT, /* the decision line in the log says what the active one changes from it */
+    LX_POLICY_SHADOW,  /* is asked the same, its answers are compared and never applied */
+    LX_POLICY_ROLES,
+};
+
 /* Makes the executor; nothing is sent yet. `opts` is copied, what it points to is borrowed. */
 int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **ret_executor,
                     struct lx_err *err);
@@ -78,6 +86,14 @@ void lx_executor_drain(struct lx_executor *executor);
 /* Drain, and end the running jobs: their objects are deleted, each wait for a peer has seconds
  * left, and their records stay unmarked, so that the server gives them to another executor. */
 void lx_executor_stop(struct lx_executor *executor);
+
+/* Uses a policy from now on, in which it takes a reference of its own; a job that was planned keeps
+ * the one that planned it. NULL: none, but for the active one. */
+void lx_executor_use_policy(struct lx_executor *executor, enum lx_policy_role role,
+                            struct lx_policy *policy);
+
+/* The tasks that were planned last, for lx_trial_start. The caller owns the array. */
+json_t *lx_executor_recent(const struct lx_executor *executor);
 
 /* How many jobs run now. */
 size_t lx_executor_running(const struct lx_executor *executor);

@@ -67,6 +67,15 @@ int lx_signal_new(struct lx_loop *loop, int signum, void (*fn)(void *arg, int si
                   struct lx_signal **ret_signal, struct lx_err *err);
 void lx_signal_free(struct lx_signal *signal);
 
+/* Directories. `fn` is called from the loop when something in the directory changes, any number of
+ * times, until the watch is freed; not for what lies deeper, nor where the kernel does not see the
+ * change (network file systems), so it is a hint beside looking now and then. A symbolic link as
+ * `path` is followed once. Watching does not keep the loop running. LX_E_NOT_FOUND, LX_E_IO. */
+struct lx_dir_watch;
+int lx_dir_watch_new(struct lx_loop *loop, const char *path, void (*fn)(void *arg), void *arg,
+                     struct lx_dir_watch **ret_watch, struct lx_err *err);
+void lx_dir_watch_free(struct lx_dir_watch *watch);
+
 /* Child processes. */
 struct lx_child;
 

@@ -29,6 +29,29 @@ int lx_bundle_prefix(struct lx_bundle *bundle, const char *module, const char *t
 /* 16 hex digits over names and contents; the same for the same scripts. Borrowed. */
 const char *lx_bundle_hash(const struct lx_bundle *bundle);
 
+/* Follows a directory: tells of each state of its scripts that differs from the one told before,
+ * within 2 s of the last change. A directory that is being written to is waited for until it has
+ * been left alone for a while, and what changed while it was read is read again, so half of a
+ * change is not taken for the whole, be it made file by file or, as for a mounted ConfigMap, by
+ * swapping a symbolic link. Uses inotify, and looks by itself every second where that does not
+ * reach. */
+struct lx_bundle_watch;
+
+struct lx_bundle_watch_opts {
+    struct lx_loop *loop;
+    const char *policy_dir, *library_dir; /* copied */
+    const char *hash;                     /* of the state that is known already; NULL: none */
+    unsigned poll_ms;                     /* [1000] */
+    unsigned quiet_ms;                    /* [250] */
+    /* From the loop. `bundle` is for the callback to keep; NULL with *err: it cannot be read. Not
+     * to free the watch in it. */
+    void (*on_change)(void *arg, struct lx_bundle *bundle, const struct lx_err *err);
+    void *arg;
+};
+
+struct lx_bundle_watch *lx_bundle_watch_new(const struct lx_bundle_watch_opts *opts);
+void lx_bundle_watch_free(struct lx_bundle_watch *watch);
+
 /* ---- The pool: one child, killed on its deadline, respawned with backoff ---- */
 
 struct lx_policy;
@@ -50,7 +73,10 @@ struct lx_policy_opts {
 int lx_policy_new(struct lx_loop *loop, struct lx_bundle *bundle, const struct lx_policy_opts *opts,
                   struct lx_log *log, void (*ready)(void *arg, const struct lx_err *err), void *arg,
                   struct lx_policy **ret_policy, struct lx_err *err);
-/* Kills the child; calls still open are cancelled without a callback. */
+/* Another reference to the same policy; returns it. */
+struct lx_policy *lx_policy_ref(struct lx_policy *policy);
+/* Gives a reference back. With the last one the child is killed, and calls still open are cancelled
+ * without a callback. */
 void lx_policy_free(struct lx_policy *policy);
 const char *lx_policy_hash(const struct lx_policy *policy);
 /* Array of the names of all functions in the policy's table; NULL before it is ready. Borrowed. */

@@ -19,6 +19,11 @@ struct lx_policytool {
     const void *arg;
 };
 
+/* A sample job of each kind, for trials; *ret_name (may be NULL) is static. LX_E_NOT_FOUND beyond
+ * the last. */
+int lx_policytool_sample(size_t index, const char **ret_name, struct lx_job **ret_job,
+                         struct lx_err *err);
+
 /* argv[0] is "policy". Returns the exit status (docs/policy-tool.md). */
 int lx_policytool_main(const struct lx_policytool *host, int argc, char **argv);
 

@@ -18,6 +18,11 @@ int lx_preview(const struct lx_executor_opts *opts, struct lx_job *job, json_t *
 int lx_preview_task(const struct lx_executor_opts *opts, struct lx_job *job, json_t **ret_task,
                     struct lx_err *err);
 
+/* {"task": ..., "job": ...}: what job() and admit() would get, for lx_trial_start. The caller owns
+ * it. */
+int lx_preview_arguments(const struct lx_executor_opts *opts, struct lx_job *job,
+                         json_t **ret_arguments, struct lx_err *err);
+
 /* The same objects for people: values of Secrets are "***", and the job's secrets are masked
  * wherever else they are. The caller owns it; NULL with *err filled. */
 json_t *lx_preview_masked(const struct lx_executor_opts *opts, const struct lx_job *job,

@@ -24,3 +24,4 @@ lx_unit_test(test_policy_golden unit/test_policy_golden.c LIBS lx_policy lx_poli
 target_compile_definitions(test_policy_golden PRIVATE LX_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 lx_unit_test(test_policy_heap unit/test_policy_heap.c LIBS lx_policy_child)
 lx_unit_test(test_policy_quantity unit/test_policy_quantity.c LIBS lx_policy)
+lx_unit_test(test_bundle_watch unit/test_bundle_watch.c LIBS lx_policy)

@@ -1,0 +1,334 @@
+"""Policies of a running executor: changed, broken, watched by a shadow; between scripted peers."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+os.environ.setdefault("LUNEXEC", os.environ.get("LUNEXEC_BIN", str(ROOT / "build/asan/lunexec")))
+sys.path[:0] = [str(ROOT / "tests/conformance")]
+
+import shared  # noqa: E402
+from frontend import Frontend, payload, step  # noqa: E402
+from harness import main  # noqa: E402
+from kube import Script  # noqa: E402
+from suite import World  # noqa: E402
+
+# Machines of many kinds run these, some with sanitizers; a person would call it slow at two seconds.
+SWAP_SECONDS = 2.0 if os.environ.get("LUNEXEC_TIMED") else 8.0
+
+LABELLED = """
+local policy = require "default"
+local pod = require "lunexec.pod"
+local job = policy.job
+policy.job = function(task, settings)
+  local made = job(task, settings)
+  pod.set_label(made, "generation", "%s")
+  %s
+  return made
+end
+return policy
+"""
+
+
+class ConfigMap:
+    """A mounted ConfigMap: files are links through ..data, which is swapped in one rename."""
+
+    def __init__(self, folder):
+        self.folder, self.version = pathlib.Path(folder), 0
+        self.folder.mkdir()
+
+    def write(self, policy, **others):
+        self.version += 1
+        data = self.folder / f"..version_{self.version}"
+        shutil.copytree(ROOT / "scripts", data)
+        (data / "policy.lua").write_text(policy)
+        for name, text in others.items():
+            (data / f"{name}.lua").write_text(text)
+        before = os.path.realpath(self.folder / "..data")
+        (self.folder / "..data_tmp").symlink_to(data.name)
+        os.rename(self.folder / "..data_tmp", self.folder / "..data")
+        for file in data.iterdir():
+            link = self.folder / file.name
+            if not link.is_symlink():
+                link.symlink_to(f"..data/{file.name}")
+        if os.path.isdir(before) and before != str(self.folder / "..data"):
+            shutil.rmtree(before)
+        return self
+
+    def generation(self, name, more=""):
+        return self.write(LABELLED % (name, more))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait(condition, what, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class PolicyLive(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.map = ConfigMap(f"{self.folder.name}/policy")
+        self.port = free_port()
+        self.w = World()
+        self.addCleanup(self.end)
+
+    def end(self):
+        try:
+            self.w.finish()
+        finally:
+            for sign in ("Sanitizer", "runtime error: "):
+                self.assertNotIn(sign, self.w.log)
+
+    def start(self, *payloads, **settings):
+        self.w.start(*payloads, **{
+            "LUNEXEC_POLICY_DIR": str(self.map.folder), "SRC_LOG_FORMAT": "json",
+            "LUNEXEC_LISTEN": f"127.0.0.1:{self.port}", **settings})
+        wait(lambda: self.status_or_none(), "the status endpoint")
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+    def status_or_none(self):
+        try:
+            return json.loads(self.get("/policy"))
+        except (OSError, ValueError):
+            return None
+
+    def status(self, use="active"):
+        return json.loads(self.get("/policy"))[use]
+
+    def metric(self, name, labels=""):
+        found = re.search(rf"^{name}{re.escape(labels)} (\S+)$", self.get("/metrics"), re.M)
+        return float(found[1]) if found else 0.0
+
+    def lines(self, message):
+        found = []
+        for line in self.w.executor.log.splitlines():
+            if line.startswith("{") and f'"{message}"' in line:
+                found.append(json.loads(line))
+        return found
+
+    def job(self, id, **changes):
+        """Runs one job, gives the Job that was made for it."""
+        changes.setdefault("dockerSteps", [step("step.0.run")])
+        marks = len(self.w.frontend.marks()) + 1
+        self.w.frontend.offer(payload(id, **changes))
+        self.w.until(lambda: len(self.w.frontend.marks()) >= marks, f"mark of job {id}")
+        return next(j for j in reversed(self.w.kube.created["jobs"])
+                    if j["metadata"]["name"].endswith(f"-{id}"))
+
+    def label(self, job):
+        return job["metadata"]["labels"].get("generation")
+
+    def swapped(self, before, seconds=SWAP_SECONDS):
+        wait(lambda: self.status()["hash"] != before, "a new policy in use", seconds)
+        return self.status()["hash"]
+
+    # --- changes
+
+    def test_a_changed_policy_is_used_without_a_restart(self):
+        self.map.generation("one")
+        self.start()
+        first = self.job(1)
+        before = self.status()
+        self.map.generation("two")
+        began = time.monotonic()
+        after = self.swapped(before["hash"])
+        took = time.monotonic() - began
+        second = self.job(2)
+        self.assertEqual((self.label(first), self.label(second)), ("one", "two"))
+        annotation = "lunexec.dev/policy"
+        self.assertEqual(first["metadata"]["annotations"][annotation], before["hash"])
+        self.assertEqual(second["metadata"]["annotations"][annotation], after)
+        self.assertEqual(self.status()["generation"], before["generation"] + 1)
+        self.assertEqual(self.metric("lunexec_policy_reloads_total",
+                                     '{use="active",result="loaded"}'), 1)
+        self.assertLess(took, SWAP_SECONDS)
+
+    def test_a_job_keeps_the_policy_that_planned_it(self):
+        self.map.generation("one")
+        first = threading.Event()
+
+        def act(container):
+            if not first.is_set():
+                first.set()
+                before = self.status()["hash"]
+                self.map.generation("two")
+                self.swapped(before)
+        with tempfile.TemporaryDirectory() as folder:
+            self.w.frontend = Frontend()
+            self.w.frontend.git_root = folder + "/git"
+            os.mkdir(folder + "/data")
+            commit = shared.repository(self.w.frontend.git_root)
+            self.start(payload(1, commit=commit), script=Script(act=act),
+                       EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME="sg-pvc",
+                       LUNEXEC_WORKSPACE_DIR=folder + "/data")
+            self.w.marked()
+            self.w.frontend.offer(payload(2, commit=commit))
+            self.w.marked(2)
+        labels = [self.label(job) for job in self.w.kube.created["jobs"]]
+        self.assertEqual(labels, ["one"] * 3 + ["two"] * 3)
+
+    def test_a_directory_that_is_written_file_by_file_is_not_taken_half(self):
+        shutil.rmtree(self.map.folder)
+        shutil.copytree(ROOT / "scripts", self.map.folder)
+        self.start()
+        before = self.status()["hash"]
+        helper = self.map.folder / "shape.lua"
+        (self.map.folder / "policy.lua").write_text('return require "shape"\n')
+        for size in range(1, 6):  # less than the quiet time apart
+            helper.write_text((LABELLED % ("done", ""))[:60 * size])
+            time.sleep(0.1)
+        helper.write_text(LABELLED % ("done", ""))
+        self.swapped(before)
+        self.assertEqual(self.label(self.job(1)), "done")
+        self.assertEqual(self.lines("policy refused, the one before stays"), [])
+
+    def test_many_swaps_end_with_the_last(self):
+        self.map.generation("start")
+        self.start()
+        for number in range(30):
+            self.map.generation(f"n{number}", "" if number % 3 else 'error "bad"')
+            time.sleep(0.03 * (number % 4))
+        self.map.generation("last")
+        wait(lambda: not self.status()["trying"] and self.status()["refused"] is None and
+             self.label(self.job(int(time.monotonic() * 1000))) == "last", "the last one in use")
+        children = pathlib.Path(f"/proc/{self.w.executor.process.pid}/task")
+        pids = " ".join((t / "children").read_text() for t in children.iterdir()).split()
+        self.assertLessEqual(len(pids), 2, "an active and a default policy")
+
+    # --- what is refused
+
+    def refused(self, *words):
+        found = wait(lambda: self.status()["refused"], "a refusal")
+        for word in words:
+            self.assertRegex(found["reason"], word)
+        self.assertEqual(self.metric("lunexec_policy_refused", '{use="active"}'), 1)
+        self.assertIn(found["reason"], [
+            line["error"] for line in self.lines("policy refused, the one before stays")])
+
+    def test_a_bad_policy_is_refused_and_the_one_before_stays(self):
+        self.map.generation("good")
+        self.start()
+        good = self.status()["hash"]
+        host_path = ('made.spec.template.spec.volumes[1] = {name = "job-data", '
+                     'hostPath = {path = "/etc"}}')
+        bad = [
+            (lambda: self.map.write("return {"), ["policy.lua:1", "expected"]),
+            (lambda: self.map.generation("bad", "error 'no team'"),
+             ["policy.lua:8: no team", "github.com/acme/widgets"]),
+            (lambda: self.map.generation("bad", host_path), ["host-path: ", r"volumes\[0\].hostPath"]),
+            (lambda: self.map.write("return {api = 2}"), ["api = 1"]),
+            (lambda: self.map.write("while true do end"), ["time limit|took longer"]),
+            (lambda: self.map.generation("bad", "while true do end"), ["time limit|took longer"]),
+            (lambda: self.map.write('return require "nothing"'), ["nothing"]),
+        ]
+        for number, (write, words) in enumerate(bad):
+            write()
+            self.refused(*words)
+            self.assertEqual(self.status()["hash"], good)
+            self.assertEqual(self.label(self.job(100 + number)), "good")
+            self.map.generation("good")  # the same as before
+            wait(lambda: self.status()["refused"] is None, "the refusal to be over")
+        self.assertEqual(self.metric("lunexec_policy_reloads_total",
+                                     '{use="active",result="refused"}'), len(bad))
+
+    def test_a_directory_that_goes_comes_back(self):
+        self.map.generation("one")
+        self.start()
+        before = self.status()["hash"]
+        shutil.rmtree(self.map.folder)
+        self.refused("No such file")
+        self.assertEqual(self.label(self.job(1)), "one")
+        os.mkfifo(self.folder.name + "/pipe")
+        self.map = ConfigMap(self.map.folder)
+        os.rename(self.folder.name + "/pipe", self.map.folder / "policy.lua")
+        wait(lambda: "regular file" in (self.status()["refused"] or {}).get("reason", ""),
+             "a pipe to be refused")
+        os.unlink(self.map.folder / "policy.lua")
+        self.map.generation("two")
+        self.swapped(before)
+        self.assertEqual(self.label(self.job(2)), "two")
+
+    def test_what_jobs_came_last_is_part_of_the_trial(self):
+        self.map.generation("one")
+        self.start()
+        self.job(1, repositoryName="github.com/acme/special")
+        self.map.generation("two", 'if task.repository:find "special" then error "oops" end')
+        self.refused("oops", r"github.com/acme/special \(batches\)")
+
+    # --- the shadow, and the decision line
+
+    def test_the_log_says_what_was_decided(self):
+        self.map.generation("one")
+        self.start()
+        self.job(1)
+        line = wait(lambda: self.lines("policy decided"), "the decision")[0]
+        self.assertRegex(line["functions"], r"^job \d+ us, admit \d+ us$")
+        self.assertEqual((line["job"], line["policy"]), ("1", self.status()["hash"]))
+        self.assertEqual(line["changes"], 2)
+        self.assertEqual(line["changed"],
+                         'job: metadata.labels: added {"generation":"one"}; '
+                         'spec.template.metadata.labels.generation: added "one"')
+        self.assertGreaterEqual(self.metric("lunexec_policy_calls_total",
+                                            '{function="job",result="ok"}'), 1)
+
+    def test_a_shadow_is_compared_and_never_applied(self):
+        self.map.generation("real")
+        shadow = ConfigMap(f"{self.folder.name}/shadow").generation("shade")
+        self.start(LUNEXEC_POLICY_SHADOW_DIR=str(shadow.folder))
+        wait(lambda: self.status("shadow")["hash"], "the shadow")
+        self.assertEqual(self.label(self.job(1)), "real")
+        line = wait(lambda: self.lines("shadow policy"), "the comparison")[0]
+        self.assertIn('metadata.labels.generation: "real" -> "shade"', line["changed"])
+        self.assertEqual(line["shadow"], self.status("shadow")["hash"])
+        before = line["shadow"]
+        shadow.generation("loop", "while true do end")
+        wait(lambda: self.status("shadow")["hash"] != before, "the other shadow")
+        self.assertEqual(self.label(self.job(2)), "real")
+        wait(lambda: any(re.search("time limit|took longer", found.get("changed", ""))
+                         for found in self.lines("shadow policy")), "the loop in the log")
+        shadow.write("return {")
+        wait(lambda: self.status("shadow")["refused"], "a shadow that cannot be loaded")
+        self.assertEqual(self.label(self.job(3)), "real")
+
+    def test_facts_tell_of_earlier_jobs(self):
+        self.map.generation("one", """
+          local past = task.facts.history[1]
+          pod.set_label(made, "past", past and past.outcome or "none")
+          pod.set_label(made, "memory", past and past.cost.memory or "none")
+          pod.set_label(made, "running", tostring(task.facts.running.total))
+          assert(math.type(task.facts.time) == "integer" and task.facts.time > 1700000000)
+          assert(task.facts.max_jobs == 1)""")
+        self.start(EXECUTOR_MAXIMUM_NUM_JOBS="1")
+        names = ("past", "memory", "running")
+        made = [self.job(i)["metadata"]["labels"] for i in (1, 2)]
+        labels = [[job[name] for name in names] for job in made]
+        self.assertEqual(labels, [["none", "none", "0"], ["succeeded", "12Gi", "0"]])
+
+
+if __name__ == "__main__":
+    main()
