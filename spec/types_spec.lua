@@ -52,6 +52,7 @@ describe("lunexec/types.lua", function()
     check("Names", task.names)
     check("TaskContainer", task.containers[2])
     check("Workspace", task.workspace)
+    check("Facts", task.facts)
     check("Settings", testing.settings())
     for _, case in ipairs(testing.cases("spec/golden")) do
       check("Task", testing.read_json(case .. "/task.json"))

@@ -7,7 +7,7 @@
 
 struct lx_generation {
     struct lx_generation_opts opts;
-    char *policy_dir, *library_dir;
+    char *policy_dir, *scripts_dir, *library_dir;
     struct lx_bundle_watch *watch;
     struct lx_policy *policy; /* in use */
     struct timespec loaded_at;
@@ -26,6 +26,7 @@ struct lx_generation *lx_generation_new(const struct lx_generation_opts *opts)
     struct lx_generation *generation = lx_alloc(sizeof *generation);
     generation->opts = *opts;
     generation->policy_dir = lx_strdup(opts->policy_dir);
+    generation->scripts_dir = lx_strdup(opts->scripts_dir);
     generation->library_dir = lx_strdup(opts->library_dir);
     return generation;
 }
@@ -53,6 +54,7 @@ void lx_generation_free(struct lx_generation *generation)
     free(generation->refused_hash);
     free(generation->refused_reason);
     free(generation->policy_dir);
+    free(generation->scripts_dir);
     free(generation->library_dir);
     free(generation);
 }
@@ -172,6 +174,7 @@ void lx_generation_start(struct lx_generation *generation, struct lx_policy *pol
     const struct lx_bundle_watch_opts watch = {
         .loop = generation->opts.loop,
         .policy_dir = generation->policy_dir,
+        .scripts_dir = generation->scripts_dir,
         .library_dir = generation->library_dir,
         .hash = policy ? lx_policy_hash(policy) : NULL,
         .on_change = on_change,

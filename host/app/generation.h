@@ -14,8 +14,8 @@ struct lx_generation_opts {
     const char *name; /* "active", "shadow", in logs, metrics and the status. Static */
     struct lx_loop *loop;
     struct lx_log *log;
-    struct lx_metric *reloads, *refused, *loaded_at; /* labels name (and result) */
-    const char *policy_dir, *library_dir;            /* copied */
+    struct lx_metric *reloads, *refused, *loaded_at;    /* labels name (and result) */
+    const char *policy_dir, *scripts_dir, *library_dir; /* copied */
     bool tried;                              /* a policy must pass a trial before it is used */
     bool dry_run;                            /* with the API server's word */
     const struct lx_executor_opts *executor; /* for trials; borrowed */

@@ -87,15 +87,16 @@ static void open_standard(struct lx_reload *reload, const char *scripts, const c
     const struct lx_policy_opts opts = {0};
     struct lx_bundle *bundle = NULL;
     struct lx_err err;
-    if (lx_bundle_load(scripts, library, &bundle, &err) < 0 ||
+    if (lx_bundle_load(scripts, NULL, library, &bundle, &err) < 0 ||
         lx_policy_new(reload->opts.loop, bundle, &opts, reload->opts.log, on_standard_ready, reload,
                       &reload->standard, &err) < 0)
         lx_log(reload->opts.log, LX_LOG_WARN, "the bundled scripts cannot be compared with",
                LX_ERR(&err));
 }
 
-static void open_generations(struct lx_reload *reload, const char *policy, const char *library)
+static void open_generations(struct lx_reload *reload, const char *scripts, const char *library)
 {
+    const struct lx_settings *s = reload->opts.settings;
     static const char *const name_only[] = {"use", NULL};
     static const char *const name_result[] = {"use", "result", NULL};
     static const struct lx_metric_def defs[] = {
@@ -113,20 +114,21 @@ static void open_generations(struct lx_reload *reload, const char *policy, const
         .reloads = lx_metric_add(reload->opts.metrics, &defs[0]),
         .refused = lx_metric_add(reload->opts.metrics, &defs[1]),
         .loaded_at = lx_metric_add(reload->opts.metrics, &defs[2]),
-        .policy_dir = policy,
+        .policy_dir = s->policy_dir ? s->policy_dir : scripts,
+        .scripts_dir = scripts,
         .library_dir = library,
         .tried = true,
-        .dry_run = reload->opts.settings->policy_dry_run,
+        .dry_run = s->policy_dry_run,
         .executor = &reload->executor_opts,
         .tasks = trial_tasks,
         .on_loaded = on_loaded,
         .arg = reload,
     };
     reload->active = lx_generation_new(&opts);
-    if (!reload->opts.settings->policy_shadow_dir)
+    if (!s->policy_shadow_dir)
         return;
     opts.name = "shadow";
-    opts.policy_dir = reload->opts.settings->policy_shadow_dir;
+    opts.policy_dir = s->policy_shadow_dir;
     opts.tried = false;
     reload->shadow = lx_generation_new(&opts);
 }
@@ -142,13 +144,13 @@ int lx_reload_new(const struct lx_reload_opts *opts, struct lx_reload **ret_relo
     if (lx_app_bundle(s, &bundle, err) < 0)
         return -1;
     bool installed = lx_app_data_dir(&data, &no_data) == 0;
-    lx_auto(str) char *scripts = lx_path_join(installed ? data : "", "scripts");
+    lx_auto(str) char *scripts = installed ? lx_path_join(data, "scripts") : NULL;
     lx_auto(str) char *library =
         s->library_dir ? lx_strdup(s->library_dir) : lx_path_join(installed ? data : "", "lua");
     struct lx_reload *reload = lx_alloc(sizeof *reload);
     reload->opts = *opts;
     reload->executor_opts = *opts->executor;
-    open_generations(reload, s->policy_dir ? s->policy_dir : scripts, library);
+    open_generations(reload, scripts, library);
     if (s->policy_dir && installed)
         open_standard(reload, scripts, library);
     if (lx_policy_new(opts->loop, bundle, &policy_opts, opts->log, on_first_ready, reload,

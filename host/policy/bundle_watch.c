@@ -14,7 +14,7 @@
 
 struct lx_bundle_watch {
     struct lx_bundle_watch_opts opts;
-    char *policy_dir, *library_dir;
+    char *policy_dir, *scripts_dir, *library_dir;
     struct lx_timer *poll, *quiet;
     struct lx_dir_watch *inotify; /* NULL: the directory is not there */
     uint64_t dir_id;              /* of the directory that inotify watches */
@@ -60,7 +60,7 @@ static uint64_t print_directory(const char *path, uint64_t *ret_dir_id)
         if (name[0] == '.' || !lx_ends_with(name, ".lua"))
             continue;
         if (fstatat(dirfd(dir), name, &status, 0))
-            memset(&status, 0, sizeof status); /* a link that leads nowhere, for now */
+            memset(&status, 0, sizeof status); /* a link that leads nowhere */
         sum += print_of(name, &status);
     }
     closedir(dir);
@@ -131,7 +131,8 @@ static void on_quiet(void *arg)
         look(watch);
         return;
     }
-    int rc = lx_bundle_load(watch->policy_dir, watch->library_dir, &bundle, &err);
+    int rc =
+        lx_bundle_load(watch->policy_dir, watch->scripts_dir, watch->library_dir, &bundle, &err);
     if (print_directory(watch->policy_dir, &dir_id) != watch->moving) {
         lx_bundle_free(bundle);
         look(watch);
@@ -151,6 +152,7 @@ struct lx_bundle_watch *lx_bundle_watch_new(const struct lx_bundle_watch_opts *o
     if (!watch->opts.quiet_ms)
         watch->opts.quiet_ms = QUIET_MS;
     watch->policy_dir = lx_strdup(opts->policy_dir);
+    watch->scripts_dir = lx_strdup(opts->scripts_dir);
     watch->library_dir = lx_strdup(opts->library_dir);
     watch->told = lx_strdup(opts->hash);
     watch->settled = 1; /* of no directory */
@@ -169,6 +171,7 @@ void lx_bundle_watch_free(struct lx_bundle_watch *watch)
     lx_timer_free(watch->poll);
     lx_timer_free(watch->quiet);
     free(watch->policy_dir);
+    free(watch->scripts_dir);
     free(watch->library_dir);
     free(watch->told);
     free(watch);

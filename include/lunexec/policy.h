@@ -39,16 +39,17 @@ struct lx_bundle_watch;
 
 struct lx_bundle_watch_opts {
     struct lx_loop *loop;
-    const char *policy_dir, *library_dir; /* copied */
-    const char *hash;                     /* of the state that is known already; NULL: none */
-    unsigned poll_ms;                     /* [1000] */
-    unsigned quiet_ms;                    /* [250] */
+    const char *policy_dir, *scripts_dir, *library_dir; /* as for lx_bundle_load; copied */
+    const char *hash;  /* of the state that is known already; NULL: none */
+    unsigned poll_ms;  /* [1000] */
+    unsigned quiet_ms; /* [250] */
     /* From the loop. `bundle` is for the callback to keep; NULL with *err: it cannot be read. Not
      * to free the watch in it. */
     void (*on_change)(void *arg, struct lx_bundle *bundle, const struct lx_err *err);
     void *arg;
 };
 
+/* Begins to follow; a directory that is missing is an error to tell, not one of this call. */
 struct lx_bundle_watch *lx_bundle_watch_new(const struct lx_bundle_watch_opts *opts);
 void lx_bundle_watch_free(struct lx_bundle_watch *watch);
 

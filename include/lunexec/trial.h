@@ -22,6 +22,7 @@ struct lx_trial_opts {
     void *arg;
 };
 
+/* `opts` is copied; the caller frees the trial. */
 struct lx_trial *lx_trial_start(const struct lx_trial_opts *opts);
 /* Ends it without a callback if it is underway. */
 void lx_trial_free(struct lx_trial *trial);

@@ -294,6 +294,12 @@ function M.task(changes)
     }),
     workspace = { mount_path = "/job", volume = "job-data", type = "emptyDir", size = "5Gi" },
     deadline_seconds = 1200,
+    facts = {
+      time = 1704067200,
+      running = { total = 0, queue = 0, repository = 0 },
+      max_jobs = 1,
+      history = json.array(),
+    },
   }, changes or {})
 end
 

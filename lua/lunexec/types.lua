@@ -22,6 +22,7 @@
 ---@field containers lunexec.TaskContainer[] in the order in which they run
 ---@field workspace lunexec.Workspace
 ---@field deadline_seconds integer? how long the pod may be active; 0 is no limit
+---@field facts lunexec.Facts
 
 ---@class lunexec.Names what the objects of a task are called
 ---@field job string
@@ -50,8 +51,22 @@
 ---@field id integer
 ---@field repository string
 ---@field commit string
+---@field attempt integer 1 at first
 ---@field steps {key: string, image: string, dir: string}[]
 ---@field files {path: string, size: integer?}[]
+---@field facts lunexec.Facts
+
+---@class lunexec.Facts of the moment in which a policy is asked, as this executor knows them
+---@field time integer seconds since 1970-01-01T00:00:00Z
+---@field running {total: integer, queue: integer, repository: integer} other jobs that run here: all, those of the same queue, those of the same repository
+---@field max_jobs integer EXECUTOR_MAXIMUM_NUM_JOBS
+---@field history lunexec.PastJob[] the last jobs of the same queue and repository, the newest first, at most five; empty after a restart
+
+---@class lunexec.PastJob
+---@field finished_at integer seconds since 1970-01-01T00:00:00Z
+---@field seconds integer from dequeue to mark
+---@field outcome string "succeeded", or the kind of failure: "step", "policy", "pod", "image", ...
+---@field cost {cpu: string?, memory: string?}? what admit() said it counts for
 
 ---@class lunexec.Settings read from the executor's environment
 ---@field namespace string EXECUTOR_KUBERNETES_NAMESPACE

@@ -50,7 +50,7 @@ class ConfigMap:
     def write(self, policy, **others):
         self.version += 1
         data = self.folder / f"..version_{self.version}"
-        shutil.copytree(ROOT / "scripts", data)
+        data.mkdir()
         (data / "policy.lua").write_text(policy)
         for name, text in others.items():
             (data / f"{name}.lua").write_text(text)
@@ -67,6 +67,18 @@ class ConfigMap:
 
     def generation(self, name, more=""):
         return self.write(LABELLED % (name, more))
+
+
+def classes(text):
+    """types.lua: class, then field, then whether it is optional."""
+    found, fields = {}, {}
+    for line in text.splitlines():
+        if start := re.match(r"---@class lunexec\.(\w+)", line):
+            fields = found[start[1]] = {}
+        elif field := re.match(r"---@field (\w+)(\??) (\S+)", line):
+            type_ = re.sub(r"\{.*?\}|\(.*?\)|<.*?>", "", line[len("---@field ") + len(field[1]):])
+            fields[field[1]] = "?" in type_.split(" ")[0 if field[2] else 1]
+    return found
 
 
 def free_port():
@@ -193,8 +205,7 @@ class PolicyLive(unittest.TestCase):
         self.assertEqual(labels, ["one"] * 3 + ["two"] * 3)
 
     def test_a_directory_that_is_written_file_by_file_is_not_taken_half(self):
-        shutil.rmtree(self.map.folder)
-        shutil.copytree(ROOT / "scripts", self.map.folder)
+        (self.map.folder / "policy.lua").write_text('return require "default"\n')
         self.start()
         before = self.status()["hash"]
         helper = self.map.folder / "shape.lua"
@@ -328,6 +339,36 @@ class PolicyLive(unittest.TestCase):
         made = [self.job(i)["metadata"]["labels"] for i in (1, 2)]
         labels = [[job[name] for name in names] for job in made]
         self.assertEqual(labels, [["none", "none", "0"], ["succeeded", "12Gi", "0"]])
+
+    def test_inputs_are_what_the_types_say(self):
+        """Every field that is sent is in types.lua, and every one that is not optional is sent."""
+        self.map.generation("one", """
+          local cjson = require "cjson"
+          pod.set_annotation(made, "task", cjson.encode(task))
+          pod.set_annotation(made, "settings", cjson.encode(settings))""")
+        self.start()
+        self.job(1)
+        sent = self.job(2)["spec"]["template"]["metadata"]["annotations"]
+        task = json.loads(sent["task"])
+        self.map.write('local policy = require "default" policy.admit = function(job) '
+                       'if job.id == 3 then error(require "cjson".encode(job), 0) end end '
+                       'return policy')
+        self.swapped(self.status()["hash"])
+        self.w.frontend.offer(payload(3, dockerSteps=[step("step.0.run")]))
+        refused = wait(lambda: self.lines("policy refused"), "the refusal")[0]["reason"]
+        job = json.loads(refused.removeprefix("policy admit(): "))
+        values = {
+            "Task": task, "Names": task["names"], "TaskContainer": task["containers"][1],
+            "Workspace": task["workspace"], "Facts": task["facts"],
+            "PastJob": task["facts"]["history"][0], "Job": job,
+            "Settings": json.loads(sent["settings"])}
+        types = classes((ROOT / "lua/lunexec/types.lua").read_text())
+        for name, value in values.items():
+            self.assertEqual(set(value) - set(types[name]), set(), name)
+            needed = {field for field, optional in types[name].items() if not optional}
+            self.assertEqual(needed - set(value), set(), name)
+        self.assertEqual([k for k in types if k.startswith("Job")], ["Job"])
+        self.assertNotIn("s3cr3tvalue", json.dumps(values))
 
 
 if __name__ == "__main__":
