@@ -11,6 +11,9 @@
 /* Log entries are delivered with patience until the job's own deadline, and this much longer. */
 #define ENTRY_GRACE_MS 60000
 
+/* Calls wait for each other, and each has its own deadline; this is for a mistake of ours. */
+#define PLANNING_TIMEOUT_MS 1800000
+
 /* What is left of Kubernetes' 30 s of grace has to do for the end of a stopped job. */
 #define SHORT_PATIENCE_MS 5000
 
@@ -26,7 +29,7 @@ static const struct lx_state states[LX_STATE_COUNT] = {
                                BIT(LX_STATE_CLEANING)},
     [LX_STATE_PREPARING] = {"PREPARING", 0, lx_state_preparing, lx_event_before_pod,
                             BIT(LX_STATE_PLANNING) | BIT(LX_STATE_CLEANING)},
-    [LX_STATE_PLANNING] = {"PLANNING", 60000, lx_state_planning, lx_event_before_pod,
+    [LX_STATE_PLANNING] = {"PLANNING", PLANNING_TIMEOUT_MS, lx_state_planning, lx_event_before_pod,
                            BIT(LX_STATE_PARKED) | BIT(LX_STATE_CREATING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_PARKED] = {"PARKED", 0, lx_state_parked, lx_event_before_pod,
                          BIT(LX_STATE_CREATING) | BIT(LX_STATE_CLEANING)},

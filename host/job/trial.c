@@ -1,5 +1,6 @@
 #include "lunexec/trial.h"
 
+#include "job/grace.h"
 #include "job/manifests.h"
 #include "lunexec/text.h"
 
@@ -86,11 +87,13 @@ static void dry_run(struct lx_trial *trial, json_t *plan)
 static void on_job(struct lx_trial *trial, bool defined, const json_t *results)
 {
     lx_auto(json) json_t *plan = NULL;
+    struct lx_grace grace;
     struct lx_err err;
     if (!defined) {
         lx_fail(&err, LX_E_REFUSED, "the policy has no function job()");
         fail(trial, &err);
-    } else if (lx_manifests_try(trial->opts.executor, trial->opts.policy, argument(trial, "task"),
+    } else if (lx_grace_parse(results, &grace, &err) < 0 ||
+               lx_manifests_try(trial->opts.executor, trial->opts.policy, argument(trial, "task"),
                                 results, &plan, &err) < 0) {
         lx_wrap(&err, "job()");
         fail(trial, &err);
