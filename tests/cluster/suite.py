@@ -20,11 +20,12 @@ import layouttests
 import logtests
 import podtests
 import policytests
+import reloadtests
 from checks import equal, holds, status_number
 from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
 
-TESTS = [*podtests.TESTS]
+TESTS = [*podtests.TESTS, *reloadtests.TESTS]
 
 
 def test(function):
