@@ -39,6 +39,7 @@ int lx_answer_read(const char *data, size_t len, struct lx_answer *ret_answer, s
     json_t *values = json_array_get(answer, n - 1);
     if (!lx_streq(what, "ok") || !json_is_array(values))
         return malformed(err);
+    ret_answer->ns = (uint64_t)json_integer_value(json_array_get(answer, 1));
     ret_answer->values = json_incref(values);
     return 0;
 }

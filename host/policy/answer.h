@@ -11,6 +11,7 @@ enum lx_answer_kind { LX_ANSWER_OK, LX_ANSWER_UNDEFINED, LX_ANSWER_ERROR, LX_ANS
 struct lx_answer {
     enum lx_answer_kind kind;
     json_t *values; /* OK: the last item of the answer, an array; the caller owns it */
+    uint64_t ns;    /* OK, of a call: how long the function ran in the child */
     char *text;     /* ERROR, LIMIT: what the script said; free() */
 };
 

@@ -20,6 +20,8 @@
 #define LOAD_TIMEOUT_MS 2000
 #define MEMORY_MAX ((size_t)32 << 20)
 #define CALLS_MAX 1024
+/* A larger buffer is not kept for the next request. */
+#define SPARE_MAX ((size_t)64 << 10)
 /* Deaths under one call after which it is given up; starts that may fail in a row. */
 #define DEATHS_MAX 2
 #define STARTS_MAX 3
@@ -60,6 +62,8 @@ struct lx_policy {
     size_t n_calls;
     bool sent;  /* ST_BUSY and the first call has not been cancelled */
     char *text; /* of the last error, whole */
+    uint64_t call_ns;
+    struct lx_buf spare; /* of a request that is done with, for the next one */
 };
 
 static void start_child(struct lx_policy *policy);
@@ -82,6 +86,7 @@ static void run_done(void *arg)
         free(policy->text);
         policy->text = lx_take(call->answer.text);
     }
+    policy->call_ns = call->answer.ns;
     bool failed = call->err.code != LX_OK;
     json_t *none = json_array();
     call->cb(call->arg, call->answer.kind != LX_ANSWER_UNDEFINED,
@@ -97,6 +102,10 @@ static void finish(struct lx_policy_call *call)
     lx_list_remove(&call->link);
     lx_list_push(&policy->done, &call->link);
     call->finished = true;
+    if (!policy->spare.data && call->request.cap <= SPARE_MAX) {
+        policy->spare = call->request;
+        lx_buf_init(&call->request, 0);
+    }
     policy->n_calls--;
     lx_task_post(policy->loop, &call->task);
 }
@@ -415,6 +424,7 @@ void lx_policy_free(struct lx_policy *policy)
     lx_bundle_free(policy->bundle);
     free(policy->exe);
     free(policy->text);
+    lx_buf_done(&policy->spare);
     free(policy);
 }
 
@@ -428,6 +438,11 @@ pid_t lx_policy_child_pid(const struct lx_policy *policy)
     return policy->runner ? lx_runner_pid(policy->runner) : 0;
 }
 
+uint64_t lx_policy_call_ns(const struct lx_policy *policy)
+{
+    return policy->call_ns;
+}
+
 const char *lx_policy_error_text(const struct lx_policy *policy)
 {
     return policy->text ? policy->text : "";
@@ -439,6 +454,11 @@ lx_policy_call(struct lx_policy *policy, const char *function, const json_t *arg
                void *arg)
 {
     struct lx_policy_call *call = lx_call_new(policy, function, cb, arg);
+    if (policy->spare.data) {
+        call->request = policy->spare;
+        lx_buf_init(&policy->spare, 0);
+        lx_buf_reset(&call->request);
+    }
     lx_task_init(&call->task, run_done, call);
     lx_list_push(&policy->calls, &call->link);
     policy->n_calls++;

@@ -3,6 +3,7 @@
 #include "bridge.h"
 #include "frame.h"
 #include "heap.h"
+#include "lunexec/clock.h"
 #include "lunexec/mem.h"
 #include "sandbox.h"
 
@@ -220,12 +221,13 @@ LX_RAISES static void serve_load(lua_State *L, struct lx_vm *vm)
     vm->eager = true;
 }
 
-/* Appends the values above `first` as an array. */
-LX_RAISES static void put_results(lua_State *L, struct lx_vm *vm, int first)
+/* Appends the time that the function took, and the values above `first` as an array. */
+LX_RAISES static void put_results(lua_State *L, struct lx_vm *vm, int first, uint64_t ns)
 {
     int last = lua_gettop(L);
     size_t nodes = 0;
-    put_ok(L, vm, 2);
+    put_ok(L, vm, 3);
+    need(L, lx_value_put_int(vm->out, (int64_t)ns, NULL));
     need(L, lx_value_put_head(vm->out, LX_VALUE_ARRAY, (size_t)(last - first), NULL));
     for (int i = first + 1; i <= last; i++)
         lx_bridge_put(L, i, vm->out, &nodes);
@@ -248,8 +250,9 @@ LX_RAISES static void serve_call(lua_State *L, struct lx_vm *vm)
     luaL_checkstack(L, (int)args.len, "arguments");
     for (size_t i = 0; i < args.len; i++)
         lx_bridge_push(L, &vm->in);
+    uint64_t began = lx_now_ns();
     lua_call(L, (int)args.len, LUA_MULTRET);
-    put_results(L, vm, before);
+    put_results(L, vm, before, lx_now_ns() - began);
 }
 
 /* The whole of a message runs in one protected call. */

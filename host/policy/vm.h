@@ -3,10 +3,10 @@
  *
  * Messages (values of value.h) and their answers:
  *   ["load", memory_max, cpu_ms, {module: source, ...}]  ->  ["ok", api, [function names]]
- *   ["call", function, [args...]]  ->  ["ok", [results...]] or ["undefined"]
+ *   ["call", function, [args...]]  ->  ["ok", ns, [results...]] or ["undefined"]
  *   either                         ->  ["error", "error" or "limit", text]
- * memory_max is for the whole state, cpu_ms for each call.
- * After "limit" the state is not to be used again: it was stopped at an arbitrary point.
+ * ns are the nanoseconds that the function ran. memory_max is for the whole state, cpu_ms for each
+ * call. After "limit" the state is not to be used again: it was stopped at an arbitrary point.
  */
 #ifndef LX_POLICY_VM_H
 #define LX_POLICY_VM_H

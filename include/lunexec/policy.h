@@ -89,6 +89,10 @@ pid_t lx_policy_child_pid(const struct lx_policy *policy); /* 0 while there is n
  * the next callback. */
 const char *lx_policy_error_text(const struct lx_policy *policy);
 
+/* For a call's callback: the nanoseconds for which the function itself ran, without the way to the
+ * child and back; 0 if it failed. */
+uint64_t lx_policy_call_ns(const struct lx_policy *policy);
+
 /* Calls `function` of the policy with the values of the array `args` (borrowed during this call
  * only). The callback comes once, deferred, unless cancelled:
  *   err NULL: `results` is an array of all values returned (borrowed);
