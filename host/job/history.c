@@ -68,26 +68,26 @@ static struct repository *add(struct lx_history *history, const char *queue, con
     return repository;
 }
 
-void lx_history_add(struct lx_history *history, const char *queue, const char *name,
+void lx_history_add(struct lx_history *history, const char *queue, const char *repository,
                     const struct lx_past_job *job)
 {
-    struct repository *repository = find(history, queue, name);
-    if (repository)
-        lx_list_remove(&repository->link);
+    struct repository *past = find(history, queue, repository);
+    if (past)
+        lx_list_remove(&past->link);
     else
-        repository = add(history, queue, name);
-    lx_list_push(&history->repositories, &repository->link);
+        past = add(history, queue, repository);
+    lx_list_push(&history->repositories, &past->link);
     json_t *value =
         json_pack("{s:I, s:I, s:s}", "finished_at", (json_int_t)job->finished_at, "seconds",
                   (json_int_t)job->seconds, "outcome", job->failure ? job->failure : "succeeded");
     if (job->cost)
         json_object_set(value, "cost", job->cost);
-    json_array_insert_new(repository->jobs, 0, value);
-    json_array_remove(repository->jobs, JOBS_MAX);
+    json_array_insert_new(past->jobs, 0, value);
+    json_array_remove(past->jobs, JOBS_MAX);
 }
 
-json_t *lx_history_of(const struct lx_history *history, const char *queue, const char *name)
+json_t *lx_history_of(const struct lx_history *history, const char *queue, const char *repository)
 {
-    const struct repository *repository = find(history, queue, name);
-    return repository ? json_deep_copy(repository->jobs) : json_array();
+    const struct repository *past = find(history, queue, repository);
+    return past ? json_deep_copy(past->jobs) : json_array();
 }

@@ -66,9 +66,10 @@ static size_t child_memory(const struct lx_session *session)
 
 static void print_times(const char *what, uint64_t *times, size_t n)
 {
+    size_t late = n * 999 / 1000, middle = n / 2;
     qsort(times, n, sizeof *times, compare);
     printf("%s: %zu calls, median %.1f us, p99.9 %.1f us, longest %.1f us\n", what, n,
-           (double)times[n / 2] / 1000.0, (double)times[n * 999 / 1000] / 1000.0,
+           (double)times[middle] / 1000.0, (double)times[late] / 1000.0,
            (double)times[n - 1] / 1000.0);
 }
 
