@@ -21,13 +21,13 @@ M.LIST_KEYS = {
   ownerReferences = "uid",
 }
 
-local function copy(value)
+local function deep_copy(value)
   if type(value) ~= "table" or value == json.null then
     return value
   end
   local result = {}
   for key, item in pairs(value) do
-    result[key] = type(item) == "table" and copy(item) or item
+    result[key] = type(item) == "table" and deep_copy(item) or item
   end
   return json.is_array(value) and json.array(result) or result
 end
@@ -37,7 +37,7 @@ end
 ---@param value T
 ---@return T
 function M.copy(value)
-  return copy(value)
+  return deep_copy(value)
 end
 
 --- A deep copy, or nil when the value is absent or an empty table: for fields to be left out then.

@@ -65,7 +65,7 @@
 ---@class lunexec.PastJob
 ---@field finished_at integer seconds since 1970-01-01T00:00:00Z
 ---@field seconds integer from dequeue to mark
----@field outcome string "succeeded", or the kind of failure: "step", "policy", "pod", "image", ...
+---@field outcome string "succeeded", or the class of failure (docs/failures.md)
 ---@field cost {cpu: string?, memory: string?}? what admit() said it counts for
 
 ---@class lunexec.Settings read from the executor's environment
