@@ -48,7 +48,7 @@ static uint64_t print_of(const char *name, const struct stat *status)
 static uint64_t print_directory(const char *path, uint64_t *ret_dir_id)
 {
     DIR *dir = opendir(path);
-    struct stat status;
+    struct stat status = {0};
     uint64_t sum = 0;
     *ret_dir_id = 0;
     if (!dir)
@@ -59,9 +59,9 @@ static uint64_t print_directory(const char *path, uint64_t *ret_dir_id)
         const char *name = entry->d_name;
         if (name[0] == '.' || !lx_ends_with(name, ".lua"))
             continue;
-        if (fstatat(dirfd(dir), name, &status, 0))
-            memset(&status, 0, sizeof status); /* a link that leads nowhere */
-        sum += print_of(name, &status);
+        struct stat file = {0}; /* stays so for a link that leads nowhere */
+        fstatat(dirfd(dir), name, &file, 0);
+        sum += print_of(name, &file);
     }
     closedir(dir);
     return sum + *ret_dir_id;
