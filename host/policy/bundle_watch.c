@@ -26,11 +26,10 @@ struct lx_bundle_watch {
 
 /* ---- A print of the directory: what changes when a file does, without reading it ---- */
 
-static uint64_t mix(uint64_t hash, const void *data, size_t len)
+static uint64_t mix(uint64_t hash, uint64_t value)
 {
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ ((const unsigned char *)data)[i]) * UINT64_C(0x100000001b3);
-    return hash;
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
 }
 
 static uint64_t print_of(const char *name, const struct stat *status)
@@ -41,7 +40,12 @@ static uint64_t print_of(const char *name, const struct stat *status)
         (uint64_t)status->st_mtim.tv_sec, (uint64_t)status->st_mtim.tv_nsec,
         (uint64_t)status->st_ctim.tv_sec, (uint64_t)status->st_ctim.tv_nsec,
     };
-    return mix(mix(UINT64_C(0xcbf29ce484222325), name, strlen(name) + 1), facts, sizeof facts);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (const char *at = name; *at; at++)
+        hash = mix(hash, (unsigned char)*at);
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        hash = mix(hash, facts[i]);
+    return hash;
 }
 
 /* A sum, since a directory's entries have no order. 0: there is none. */
