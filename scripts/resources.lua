@@ -40,6 +40,20 @@ local function read(settings)
   }
 end
 
+--- What retry() wants for another attempt: the memory both requested and allowed, so that it is
+--- really there.
+local function again(is, resources)
+  local memory = resources.memory or is.limit_memory
+  local cpu = resources.cpu or is.limit_cpu
+  return {
+    limits = { cpu = cpu, memory = memory },
+    requests = {
+      cpu = within(is.request_cpu, cpu),
+      memory = resources.memory or is.request_memory,
+    },
+  }
+end
+
 --- Limits and requests of one container. All containers of a job get the same; to give some more,
 --- look at `entry.purpose`, `entry.image`, `task.repository` or `task.queue` here.
 ---@param entry lunexec.TaskContainer empty when asked for the cost of a job
@@ -51,6 +65,9 @@ function M.container(entry, task, settings)
     read(settings)
   end
   local is = from_settings
+  if task.resources then
+    return again(is, task.resources)
+  end
   return {
     limits = { cpu = is.limit_cpu, memory = is.limit_memory },
     requests = { cpu = is.request_cpu, memory = is.request_memory },

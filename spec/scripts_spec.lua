@@ -366,23 +366,55 @@ describe("scripts/network.lua", function()
 end)
 
 describe("scripts/retry.lua", function()
-  local function retry(reason, attempt)
-    local failure = { reason = reason, attempt = attempt }
+  local function retry(class, attempt, message)
+    local failure = { class = class, attempt = attempt, message = message }
     return testing.call(policy, "retry", failure, testing.task(), testing.settings())
   end
 
   it("tries failures of the cluster twice more, later each time", function()
-    for _, reason in ipairs({ "Evicted", "NodeLost", "NodeShutdown", "Preempted" }) do
-      assert.same({ delay = 10 }, retry(reason, 1))
-      assert.same({ delay = 20 }, retry(reason, 2))
-      assert.is_nil(retry(reason, 3))
+    for _, class in ipairs({
+      "evicted", "preempted", "node-lost", "node-refused", "pod-deleted", "api-unavailable",
+    }) do
+      assert.same({ delay = 10 }, retry(class, 1))
+      assert.same({ delay = 20 }, retry(class, 2))
+      assert.is_nil(retry(class, 3))
     end
   end)
 
   it("lets failures of the job stand", function()
-    for _, reason in ipairs({ "ExitCode", "OOMKilled", "DeadlineExceeded", "ImagePull" }) do
-      assert.is_nil(retry(reason, 1))
+    for _, class in ipairs({
+      "exit-code", "out-of-memory", "deadline", "unschedulable", "no-pod", "image-name",
+      "image-not-found", "image-unauthorized", "image-pull", "container-create", "admission",
+      "quota", "forbidden", "policy", "cancelled",
+    }) do
+      assert.is_nil(retry(class, 1))
     end
     assert.is_nil(retry(nil, 1))
+  end)
+
+  it("lets an eviction stand that the job brought about", function()
+    assert.is_nil(retry("evicted", 1, 'Usage of EmptyDir volume "job-data" exceeds the limit "5Gi".'))
+    assert.same({ delay = 10 }, retry("evicted", 1, "The node was low on resource: memory."))
+  end)
+end)
+
+describe("what retry() asks for", function()
+  local function resources(wanted, settings)
+    local task = testing.task({ attempt = 2, resources = wanted })
+    local job = testing.call(policy, "job", task, testing.settings(settings))
+    return pod.spec(job).initContainers[1].resources
+  end
+
+  it("is memory that is requested too", function()
+    local is = resources({ memory = "24Gi" })
+    assert.equal("24Gi", is.limits.memory)
+    assert.equal("24Gi", is.requests.memory)
+  end)
+
+  it("is CPU that is allowed", function()
+    local is = resources({ cpu = "4" }, { resource_request_cpu = "1" })
+    assert.equal("4", is.limits.cpu)
+    assert.equal("1", is.requests.cpu)
+    assert.equal("12Gi", is.limits.memory)
   end)
 end)

@@ -62,6 +62,18 @@ static void count_gaps(const struct follower *follower, const struct lx_podlog *
     lx_job_metrics_log_gaps(follower->owner->opts.metrics, podlog ? lx_podlog_gaps(podlog) : 0);
 }
 
+/* An entry whose log is complete is finished when the next container has begun: until then the pod
+ * may still end, and the last one gets a line that says why. lx_containers_stop finishes the rest.
+ */
+static void settle(struct lx_containers *containers)
+{
+    for (size_t i = 0; i + 1 < containers->n; i++) {
+        const struct follower *follower = &containers->followers[i];
+        if (containers->logs[i] != LX_LOG_UNREAD && containers->followers[i + 1].entry)
+            lx_entry_finish(follower->entry, follower->exit_code);
+    }
+}
+
 static void on_end(void *arg, const struct lx_err *err)
 {
     struct follower *follower = arg;
@@ -71,7 +83,8 @@ static void on_end(void *arg, const struct lx_err *err)
         tell_incomplete(follower, err->text);
     struct lx_podlog *podlog = lx_take(follower->podlog); /* err is part of it */
     count_gaps(follower, podlog);
-    lx_entry_finish(follower->entry, follower->exit_code);
+    lx_entry_ended(follower->entry);
+    settle(containers);
     containers->opts.on_log_end(containers->opts.arg, err);
     lx_podlog_free(podlog);
 }
@@ -122,6 +135,7 @@ void lx_containers_update(struct lx_containers *containers, const struct lx_pod 
                 lx_podlog_terminated(follower->podlog);
         }
     }
+    settle(containers);
 }
 
 void lx_containers_ended(struct lx_containers *containers)

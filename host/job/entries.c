@@ -20,10 +20,11 @@ struct lx_entry {
     char *key;
     char **command;
     struct timespec start;
-    uint64_t start_ms;
+    uint64_t start_ms, ended_ms; /* ended_ms 0: it has not, or is finished as it ends */
     struct lx_sink *sink;
     int64_t id; /* 0 until added */
     bool finished, failed, final_sent;
+    bool past;   /* of an earlier attempt */
     bool result; /* the server reads results from it */
     bool broken; /* its log could not be kept; the sink says so in its last line */
     int64_t exit_code, duration_ms;
@@ -160,7 +161,7 @@ struct lx_entry *lx_entry_find(struct lx_entries *entries, const char *key)
 {
     lx_list_each (it, &entries->list) {
         struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
-        if (lx_streq(entry->key, key))
+        if (!entry->past && lx_streq(entry->key, key))
             return entry;
     }
     return NULL;
@@ -201,6 +202,12 @@ void lx_entry_raw(struct lx_entry *entry, const char *text)
         note_write(entry, lx_sink_raw(entry->sink, text, &err), &err);
 }
 
+void lx_entry_ended(struct lx_entry *entry)
+{
+    if (entry->ended_ms == 0)
+        entry->ended_ms = lx_now_ms();
+}
+
 void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
 {
     struct lx_err err;
@@ -210,8 +217,27 @@ void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
         remember(entry, &err, "keeping the log");
     entry->finished = true;
     entry->exit_code = exit_code;
-    entry->duration_ms = (int64_t)(lx_now_ms() - entry->start_ms);
+    lx_entry_ended(entry);
+    entry->duration_ms = (int64_t)(entry->ended_ms - entry->start_ms);
     changed(entry->entries);
+}
+
+void lx_entries_tell_open(struct lx_entries *entries, const char *text)
+{
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (!entry->finished)
+            lx_entry_line(entry, text);
+    }
+}
+
+void lx_entries_renew(struct lx_entries *entries)
+{
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        lx_entry_finish(entry, -1);
+        entry->past = true;
+    }
 }
 
 bool lx_entry_finished(const struct lx_entry *entry)

@@ -25,7 +25,7 @@ void lx_entries_free(struct lx_entries *entries);
  * entry lives as long as `entries`. */
 struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char *const *command);
 
-/* The entry with that key, NULL if none was opened. */
+/* The entry of this attempt with that key, NULL if none was opened. */
 struct lx_entry *lx_entry_find(struct lx_entries *entries, const char *key);
 
 /* Output of a container; the executor's own lines ("stdout: " prefix); and text without a prefix.
@@ -33,6 +33,16 @@ struct lx_entry *lx_entry_find(struct lx_entries *entries, const char *key);
 void lx_entry_write(struct lx_entry *entry, const char *data, size_t len);
 void lx_entry_line(struct lx_entry *entry, const char *text);
 void lx_entry_raw(struct lx_entry *entry, const char *text);
+
+/* A line of the executor's own in every entry that is not finished. */
+void lx_entries_tell_open(struct lx_entries *entries, const char *text);
+
+/* Another attempt begins: finishes what is open, and lx_entry_find no longer finds what there is.
+ */
+void lx_entries_renew(struct lx_entries *entries);
+
+/* What the entry is about has ended now; it may still get lines of ours. */
+void lx_entry_ended(struct lx_entry *entry);
 
 /* No more output. `exit_code` -1: it was never observed. Only the first call counts. */
 void lx_entry_finish(struct lx_entry *entry, int64_t exit_code);

@@ -42,6 +42,7 @@ static struct lx_plan_spec plan_spec(const struct lx_manifests *m,
     spec.name = workload->job_name;
     spec.queue = m->job->queue;
     spec.job_id = m->job->id;
+    spec.attempt = workload->attempt;
     spec.containers = containers;
     spec.n_containers = workload->n_containers;
     return spec;

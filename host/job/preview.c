@@ -68,7 +68,7 @@ static int plan(const struct lx_manifests *m, json_t **ret_plan, struct lx_err *
 {
     struct answer answer;
     if (ask(m->opts, "job",
-            lx_task_new(m->opts, m->job, m->workload, 1, lx_facts_new(NULL, m->job)), &answer,
+            lx_task_new(m->opts, m->job, m->workload, NULL, lx_facts_new(NULL, m->job)), &answer,
             err) < 0)
         return -1;
     int result = -1;
@@ -115,8 +115,8 @@ static void fill_files(struct lx_job *job)
 static int make_workload(const struct lx_executor_opts *opts, const struct lx_job *job, size_t step,
                          struct lx_workload **ret_workload, struct lx_err *err)
 {
-    return opts->shared_volume ? lx_workload_new_step(job, step, ret_workload, err)
-                               : lx_workload_new(opts, job, ret_workload, err);
+    return opts->shared_volume ? lx_workload_new_step(job, step, 1, ret_workload, err)
+                               : lx_workload_new(opts, job, 1, ret_workload, err);
 }
 
 int lx_preview(const struct lx_executor_opts *opts, struct lx_job *job, json_t **ret_objects,
@@ -153,7 +153,7 @@ int lx_preview_task(const struct lx_executor_opts *opts, struct lx_job *job, jso
         return lx_fail(err, LX_E_INVALID, "the job has no steps");
     if (make_workload(opts, job, 0, &workload, err) < 0)
         return -1;
-    *ret_task = lx_task_new(opts, job, workload, 1, lx_facts_new(NULL, job));
+    *ret_task = lx_task_new(opts, job, workload, NULL, lx_facts_new(NULL, job));
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "job/objects.h"
 #include "job/progress.h"
 #include "job/recent.h"
+#include "job/retry.h"
 #include "job/workload.h"
 #include "job/workspace.h"
 #include "lunexec/executor.h"
@@ -38,6 +39,8 @@ enum lx_state_id {
     LX_STATE_PENDING,
     LX_STATE_RUNNING,
     LX_STATE_DRAINING_LOGS,
+    LX_STATE_RETRYING,
+    LX_STATE_CLEARING,
     LX_STATE_CLEANING,
     LX_STATE_FLUSHING,
     LX_STATE_REPORTING,
@@ -77,6 +80,10 @@ struct lx_run {
     struct lx_timer *wait;        /* a pause inside a state */
 
     bool hurry;                /* told to stop, or nobody waits for the outcome */
+    unsigned attempt;          /* from 1 */
+    struct lx_failure ended;   /* why the last attempt ended, until the next one begins */
+    json_t *resources;         /* what the policy wants for this attempt; NULL: nothing */
+    uint64_t not_before_ms;    /* of the next attempt */
     struct lx_failure failure; /* kind NONE: succeeded so far */
     struct lx_mask *mask;
     struct lx_entries *entries;
@@ -120,6 +127,10 @@ void lx_run_go(struct lx_run *run, enum lx_state_id next);
 void lx_run_fail(struct lx_run *run, enum lx_failure_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The attempt is over: goes on to ask for another one where the failure may be retried, else to
+ * clean up. For use inside a state. */
+void lx_run_end(struct lx_run *run);
+
 /* From outside: cancel, lost, deadline, stop. */
 void lx_run_stop(struct lx_run *run, enum lx_failure_kind kind, const char *message);
 
@@ -143,6 +154,8 @@ void lx_state_creating(struct lx_run *run);
 void lx_state_pending(struct lx_run *run);
 void lx_state_running(struct lx_run *run);
 void lx_state_draining(struct lx_run *run);
+void lx_state_retrying(struct lx_run *run);
+void lx_state_clearing(struct lx_run *run);
 void lx_state_cleaning(struct lx_run *run);
 void lx_state_flushing(struct lx_run *run);
 void lx_state_reporting(struct lx_run *run);
@@ -152,6 +165,8 @@ void lx_event_before_pod(struct lx_run *run, enum lx_run_event event);
 void lx_event_creating(struct lx_run *run, enum lx_run_event event);
 void lx_event_with_pod(struct lx_run *run, enum lx_run_event event);
 void lx_event_draining(struct lx_run *run, enum lx_run_event event);
+void lx_event_retrying(struct lx_run *run, enum lx_run_event event);
+void lx_event_clearing(struct lx_run *run, enum lx_run_event event);
 void lx_event_flushing(struct lx_run *run, enum lx_run_event event);
 void lx_event_cleaning(struct lx_run *run, enum lx_run_event event);
 void lx_event_reporting(struct lx_run *run, enum lx_run_event event);

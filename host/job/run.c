@@ -17,6 +17,9 @@
 /* What is left of Kubernetes' 30 s of grace has to do for the end of a stopped job. */
 #define SHORT_PATIENCE_MS 5000
 
+/* A pod that was told to end has this long, beside the policy's delay of at most an hour. */
+#define CLEARING_MS 4200000
+
 LX_DEFINE_AUTO(secrets, struct lx_secret *, free)
 
 /* The way of a job; docs/architecture.md shows it as a picture. CLEANING is where every way that
@@ -34,14 +37,21 @@ static const struct lx_state states[LX_STATE_COUNT] = {
     [LX_STATE_PARKED] = {"PARKED", 0, lx_state_parked, lx_event_before_pod,
                          BIT(LX_STATE_CREATING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_CREATING] = {"CREATING", 0, lx_state_creating, lx_event_creating,
-                           BIT(LX_STATE_PENDING) | BIT(LX_STATE_CLEANING)},
+                           BIT(LX_STATE_PENDING) | BIT(LX_STATE_RETRYING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_PENDING] = {"PENDING", 0, lx_state_pending, lx_event_with_pod,
                           BIT(LX_STATE_RUNNING) | BIT(LX_STATE_DRAINING_LOGS) |
-                              BIT(LX_STATE_CLEANING)},
+                              BIT(LX_STATE_RETRYING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_RUNNING] = {"RUNNING", 0, lx_state_running, lx_event_with_pod,
-                          BIT(LX_STATE_DRAINING_LOGS) | BIT(LX_STATE_CLEANING)},
+                          BIT(LX_STATE_DRAINING_LOGS) | BIT(LX_STATE_RETRYING) |
+                              BIT(LX_STATE_CLEANING)},
     [LX_STATE_DRAINING_LOGS] = {"DRAINING_LOGS", 0, lx_state_draining, lx_event_draining,
-                                BIT(LX_STATE_PLANNING) | BIT(LX_STATE_CLEANING)},
+                                BIT(LX_STATE_PLANNING) | BIT(LX_STATE_RETRYING) |
+                                    BIT(LX_STATE_CLEANING)},
+    [LX_STATE_RETRYING] = {"RETRYING", 60000, lx_state_retrying, lx_event_retrying,
+                           BIT(LX_STATE_CLEARING) | BIT(LX_STATE_CLEANING)},
+    [LX_STATE_CLEARING] = {"CLEARING", CLEARING_MS, lx_state_clearing, lx_event_clearing,
+                           BIT(LX_STATE_PREPARING) | BIT(LX_STATE_PLANNING) |
+                               BIT(LX_STATE_CLEANING)},
     [LX_STATE_CLEANING] = {"CLEANING", 0, lx_state_cleaning, lx_event_cleaning,
                            BIT(LX_STATE_FLUSHING)},
     [LX_STATE_FLUSHING] = {"FLUSHING", 0, lx_state_flushing, lx_event_flushing,
@@ -129,6 +139,7 @@ struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job)
     run->ex = ex;
     run->job = job;
     run->started_ms = lx_now_ms();
+    run->attempt = 1;
     run->state_timer = lx_timer_new(ex->opts.loop, on_state_timeout, run);
     run->deadline = lx_timer_new(ex->opts.loop, on_deadline, run);
     run->wait = lx_timer_new(ex->opts.loop, enter, run);
@@ -163,6 +174,8 @@ void lx_run_free(struct lx_run *run)
     lx_progress_free(run->progress);
     lx_entries_free(run->entries);
     lx_failure_done(&run->failure);
+    lx_failure_done(&run->ended);
+    json_decref(run->resources);
     lx_mask_free(run->mask);
     lx_objects_free(&run->objects);
     lx_job_free(run->job);
@@ -187,7 +200,14 @@ void lx_run_fail(struct lx_run *run, enum lx_failure_kind kind, const char *fmt,
     va_end(args);
     lx_failure_set(&run->failure, kind, "%s", message);
     free(message);
-    lx_run_go(run, LX_STATE_CLEANING);
+    lx_run_end(run);
+}
+
+void lx_run_end(struct lx_run *run)
+{
+    bool again = (run->state->successors & BIT(LX_STATE_RETRYING)) && !run->hurry &&
+                 run->attempt < LX_ATTEMPTS_MAX && lx_failure_retryable(run->failure.kind);
+    lx_run_go(run, again ? LX_STATE_RETRYING : LX_STATE_CLEANING);
 }
 
 void lx_run_stop(struct lx_run *run, enum lx_failure_kind kind, const char *message)

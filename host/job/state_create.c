@@ -12,6 +12,9 @@
 #define CONFLICT_TRIES 60
 #define CONFLICT_PAUSE_MS 500
 
+/* An API server that restarts is waited for; the job's own time ends every wait. */
+#define CREATE_PATIENCE_MS 300000
+
 /* How long the answer to a create is waited for once the job is to end. */
 #define ANSWER_PATIENCE_MS 10000
 
@@ -122,6 +125,6 @@ void lx_state_creating(struct lx_run *run)
     run->call_ms = lx_now_ms();
     // rbac: batch/jobs create, secrets create: the job, and the token it clones with
     // rbac optional: persistentvolumeclaims create: KUBERNETES_JOB_VOLUME_TYPE=pvc
-    run->kube_call =
-        lx_kube_create(ex->opts.kube, object->kind, ex->opts.ns, manifest, 0, on_created, run);
+    run->kube_call = lx_kube_create(ex->opts.kube, object->kind, ex->opts.ns, manifest,
+                                    lx_now_ms() + CREATE_PATIENCE_MS, on_created, run);
 }

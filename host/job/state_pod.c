@@ -50,8 +50,7 @@ struct lx_stuck lx_run_stuck(const struct lx_run *run)
 static void fail_stuck(struct lx_run *run, const struct lx_stuck *stuck)
 {
     lx_stuck_fail(stuck, run->workload, &run->failure);
-    lx_containers_stop(run->containers, run->failure.message);
-    lx_run_go(run, LX_STATE_CLEANING);
+    lx_run_end(run);
 }
 
 /* What waits for something that does not come gets its grace, and then the job fails. */

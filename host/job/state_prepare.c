@@ -142,9 +142,10 @@ static void on_plan(void *arg, bool defined, json_t *results, const struct lx_er
 static void ask_for_plan(struct lx_run *run)
 {
     struct lx_executor *ex = run->ex;
+    struct lx_task_attempt attempt = {run->attempt, run->resources};
     lx_auto(json) json_t *task =
-        lx_task_new(&ex->opts, run->job, run->workload, 1, lx_facts_new(ex, run->job));
-    lx_auto(json) json_t *job = lx_task_job(run->job, 1, lx_facts_new(ex, run->job));
+        lx_task_new(&ex->opts, run->job, run->workload, &attempt, lx_facts_new(ex, run->job));
+    lx_auto(json) json_t *job = lx_task_job(run->job, run->attempt, lx_facts_new(ex, run->job));
     if (!run->policy)
         run->policy = lx_policy_ref(ex->policies[LX_POLICY_ACTIVE]);
     lx_recent_add(ex->recent, task, job);
@@ -162,8 +163,9 @@ void lx_state_planning(struct lx_run *run)
         lx_run_go(run, LX_STATE_CLEANING);
         return;
     }
-    int result = run->workspace ? lx_workload_new_step(run->job, run->step, &run->workload, &err)
-                                : lx_workload_new(&ex->opts, run->job, &run->workload, &err);
+    int result = run->workspace
+                     ? lx_workload_new_step(run->job, run->step, run->attempt, &run->workload, &err)
+                     : lx_workload_new(&ex->opts, run->job, run->attempt, &run->workload, &err);
     if (result < 0) {
         lx_run_fail(run, LX_FAIL_INPUT, "%s", err.text);
         return;
@@ -196,5 +198,6 @@ static void on_admit(void *arg, bool defined, json_t *results, const struct lx_e
 
 void lx_state_parked(struct lx_run *run)
 {
-    ask(run, "admit", lx_task_job(run->job, 1, lx_facts_new(run->ex, run->job)), on_admit);
+    ask(run, "admit", lx_task_job(run->job, run->attempt, lx_facts_new(run->ex, run->job)),
+        on_admit);
 }

@@ -55,10 +55,15 @@ void lx_run_step_done(struct lx_run *run)
     size_t next = run->job->n_steps;
     if (run->failure.kind == LX_FAIL_NONE && run->workspace && find_next(run, &next, &err) < 0)
         lx_failure_set(&run->failure, LX_FAIL_WORKSPACE, "%s", err.text);
-    if (run->failure.kind != LX_FAIL_NONE || next >= run->job->n_steps) {
+    if (run->failure.kind != LX_FAIL_NONE) {
+        lx_run_end(run);
+        return;
+    }
+    if (next >= run->job->n_steps) {
         lx_run_go(run, LX_STATE_CLEANING);
         return;
     }
+    lx_containers_stop(run->containers, "the step has ended");
     lx_run_forget_step(run);
     run->step = next;
     lx_run_go(run, LX_STATE_PLANNING);

@@ -73,6 +73,23 @@ static bool stuck_container(const struct lx_container *c, struct lx_stuck *stuck
     return false;
 }
 
+/* The kubelet takes an init container for failed in which anything was killed for its memory,
+ * whatever its exit code, and starts none after it; but with exit code 0 it does not let the pod
+ * fail either. */
+static const struct lx_container *killed_within(const struct lx_pod *pod)
+{
+    const struct lx_container *killed = NULL;
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        const struct lx_container *c = &pod->containers[i];
+        if (c->init && c->state == LX_CONTAINER_TERMINATED && c->exit_code == 0 &&
+            lx_streq(c->reason, "OOMKilled"))
+            killed = c;
+        else if (killed && c->state != LX_CONTAINER_WAITING)
+            return NULL;
+    }
+    return killed;
+}
+
 struct lx_stuck lx_stuck_of(const struct lx_pod *pod)
 {
     struct lx_stuck stuck = {.reason = "", .message = ""};
@@ -89,6 +106,11 @@ struct lx_stuck lx_stuck_of(const struct lx_pod *pod)
     for (size_t i = 0; i < pod->n_containers; i++) {
         if (stuck_container(&pod->containers[i], &stuck))
             return stuck;
+    }
+    if ((stuck.blocked = killed_within(pod))) {
+        stuck.kind = LX_FAIL_OUT_OF_MEMORY;
+        stuck.reason = stuck.blocked->reason;
+        return stuck;
     }
     if (*pod->unscheduled && !*pod->node) {
         stuck.kind = LX_FAIL_UNSCHEDULABLE;
@@ -108,6 +130,8 @@ uint64_t lx_stuck_grace_ms(const struct lx_stuck *stuck)
         return 15000;
     case LX_FAIL_IMAGE_PULL:
         return 120000;
+    case LX_FAIL_OUT_OF_MEMORY:
+        return 10000;
     case LX_FAIL_CONTAINER_CREATE:
     case LX_FAIL_ADMISSION:
     case LX_FAIL_FORBIDDEN:
@@ -150,6 +174,8 @@ static const char *meaning(enum lx_failure_kind kind)
 static void fail_container(const struct lx_stuck *stuck, const struct lx_workload *workload,
                            struct lx_failure *failure)
 {
+    if (stuck->kind == LX_FAIL_OUT_OF_MEMORY)
+        lx_fail_memory(workload, stuck->blocked, failure);
     const char *step = NULL, *words = meaning(stuck->kind);
     for (size_t i = 0; i < workload->n_containers && !step; i++) {
         const struct lx_workload_container *w = &workload->containers[i];
@@ -161,7 +187,7 @@ static void fail_container(const struct lx_stuck *stuck, const struct lx_workloa
         workload->job_name, step ? "step " : "", step ? step : "", step ? ": " : "",
         stuck->blocked->name, words, *words ? ": " : "", stuck->reason, *stuck->message ? ": " : "",
         stuck->message);
-    if (recorded && step)
+    if ((recorded || stuck->kind == LX_FAIL_OUT_OF_MEMORY) && step)
         failure->step = lx_strdup(step);
 }
 

@@ -32,20 +32,25 @@ static json_t *own_workspace(const struct lx_executor_opts *opts,
 }
 
 json_t *lx_task_new(const struct lx_executor_opts *opts, const struct lx_job *job,
-                    const struct lx_workload *workload, int64_t attempt, json_t *facts)
+                    const struct lx_workload *workload, const struct lx_task_attempt *attempt,
+                    json_t *facts)
 {
     json_t *containers = json_array();
     json_t *workspace =
         opts->shared_volume ? shared_workspace(opts, job) : own_workspace(opts, workload);
     for (size_t i = 0; i < workload->n_containers; i++)
         json_array_append_new(containers, task_container(&workload->containers[i]));
-    return json_pack(
+    json_t *task = json_pack(
         "{s:i, s:s, s:I, s:I, s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:I, s:o}", "api", 1,
-        "queue", job->queue, "id", (json_int_t)job->id, "attempt", (json_int_t)attempt, "layout",
+        "queue", job->queue, "id", (json_int_t)job->id, "attempt",
+        (json_int_t)(attempt ? attempt->number : 1), "layout",
         opts->shared_volume ? "shared-volume" : "single-pod", "repository", job->repository,
         "commit", job->commit, "names", "job", workload->job_name, "secret", workload->secret_name,
         "volume", workload->volume_name, "containers", containers, "workspace", workspace,
         "deadline_seconds", (json_int_t)opts->job_deadline_s, "facts", facts);
+    if (attempt && attempt->resources)
+        json_object_set_new(task, "resources", json_deep_copy(attempt->resources));
+    return task;
 }
 
 json_t *lx_task_job(const struct lx_job *job, int64_t attempt, json_t *facts)

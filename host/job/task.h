@@ -7,10 +7,16 @@
 
 #include "job/workload.h"
 
-/* The first argument of the policy's job(); its shape is in lua/lunexec/types.lua. The caller owns
- * it. `facts` is taken over. */
+struct lx_task_attempt {
+    int64_t number;          /* from 1 */
+    const json_t *resources; /* what retry() asked for; NULL: nothing */
+};
+
+/* The first argument of the policy's job(); its shape is in lua/lunexec/types.lua. `attempt` NULL:
+ * the first; `facts` is taken over. The caller owns it. */
 json_t *lx_task_new(const struct lx_executor_opts *opts, const struct lx_job *job,
-                    const struct lx_workload *workload, int64_t attempt, json_t *facts);
+                    const struct lx_workload *workload, const struct lx_task_attempt *attempt,
+                    json_t *facts);
 
 /* The first argument of the policy's admit(): repository, queue, steps, files by name and size.
  * `facts` is taken over. */

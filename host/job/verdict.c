@@ -179,28 +179,36 @@ static char *subject(const struct lx_workload_container *w)
     return w->step_key && *w->step_key ? lx_strf("step %s", w->step_key) : lx_strdup(w->key);
 }
 
+void lx_fail_memory(const struct lx_workload *workload, const struct lx_container *c,
+                    struct lx_failure *failure)
+{
+    const struct lx_workload_container *w = required(workload, c->name);
+    bool limited = w && w->memory_limit && *w->memory_limit;
+    lx_auto(str) char *who = w ? subject(w) : lx_strf("container %s", c->name);
+    bool recorded =
+        lx_failure_set(failure, LX_FAIL_OUT_OF_MEMORY,
+                       "running command \"%s\": job %s failed: %s: killed, out of memory%s%s%s",
+                       w ? w->key : c->name, workload->job_name, who, limited ? " (limit " : "",
+                       limited ? w->memory_limit : "", limited ? ")" : "");
+    if (recorded && limited)
+        detail(&failure->limit, w->memory_limit);
+}
+
 static void fail_container(const struct lx_workload *workload, const struct lx_container *c,
                            struct lx_failure *failure)
 {
     const struct lx_workload_container *w = required(workload, c->name);
     enum lx_failure_kind kind = kind_of_end(c);
-    lx_auto(str) char *who = subject(w);
-    if (kind == LX_FAIL_OUT_OF_MEMORY) {
-        bool limited = w->memory_limit && *w->memory_limit;
-        lx_failure_set(failure, kind,
-                       "running command \"%s\": job %s failed: %s: killed, out of memory%s%s%s",
-                       w->key, workload->job_name, who, limited ? " (limit " : "",
-                       limited ? w->memory_limit : "", limited ? ")" : "");
-        detail(&failure->limit, w->memory_limit);
-    } else {
-        bool plain = !*c->reason || lx_streq(c->reason, "Error");
+    bool plain = !*c->reason || lx_streq(c->reason, "Error");
+    if (kind == LX_FAIL_OUT_OF_MEMORY)
+        lx_fail_memory(workload, c, failure);
+    else
         lx_failure_set(failure, kind,
                        "running command \"%s\": job %s failed: container %s exited with code "
                        "%lld%s%s%s%s%s",
                        w->key, workload->job_name, c->name, (long long)c->exit_code,
                        plain ? "" : " (", plain ? "" : c->reason, plain ? "" : ")",
                        *c->message ? ": " : "", c->message);
-    }
     failure->exit_code = c->exit_code;
     detail(&failure->step, w->step_key && *w->step_key ? w->step_key : w->key);
     detail(&failure->reason, c->reason);

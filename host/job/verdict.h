@@ -54,6 +54,10 @@ struct lx_stuck {
 };
 struct lx_stuck lx_stuck_of(const struct lx_pod *pod); /* NULL: there is no pod yet */
 
+/* Records that a container was killed for its memory. */
+void lx_fail_memory(const struct lx_workload *workload, const struct lx_container *c,
+                    struct lx_failure *failure);
+
 /* How long a pod may wait so, unless the policy says otherwise; UINT64_MAX: as long as the job's
  * own time lasts. */
 uint64_t lx_stuck_grace_ms(const struct lx_stuck *stuck);

@@ -188,9 +188,14 @@ static int add_main(struct lx_workload *workload, const struct lx_executor_opts 
     return set_script(c, &text, err);
 }
 
-char *lx_workload_base(const struct lx_job *job)
+char *lx_workload_base(const struct lx_job *job, unsigned attempt)
 {
-    return lx_strf("sg-executor-job-%s-%lld", job->queue, (long long)job->id);
+    char *base = lx_strf("sg-executor-job-%s-%lld", job->queue, (long long)job->id);
+    if (attempt <= 1)
+        return base;
+    char *name = lx_strf("%s-attempt-%u", base, attempt);
+    free(base);
+    return name;
 }
 
 char *lx_workload_directory(const struct lx_job *job)
@@ -198,10 +203,12 @@ char *lx_workload_directory(const struct lx_job *job)
     return lx_strf("job-%s", job->uid);
 }
 
-static struct lx_workload *workload_new(const struct lx_job *job, char *job_name, size_t n)
+static struct lx_workload *workload_new(const struct lx_job *job, unsigned attempt, char *job_name,
+                                        size_t n)
 {
     struct lx_workload *workload = lx_alloc(sizeof *workload);
-    lx_auto(str) char *base = lx_workload_base(job);
+    lx_auto(str) char *base = lx_workload_base(job, attempt);
+    workload->attempt = attempt;
     workload->job_name = job_name;
     workload->secret_name = lx_strf("%s-secrets", base);
     workload->volume_name = lx_strf("%s-pvc", base);
@@ -212,10 +219,10 @@ static struct lx_workload *workload_new(const struct lx_job *job, char *job_name
 }
 
 /* Names that are too long end in a hash of themselves. */
-static char *step_job_name(const struct lx_job *job, const char *key)
+static char *step_job_name(const struct lx_job *job, unsigned attempt, const char *key)
 {
     char hash[LX_EXECUTOR_LABEL_SIZE];
-    lx_auto(str) char *base = lx_workload_base(job);
+    lx_auto(str) char *base = lx_workload_base(job, attempt);
     char *name = lx_strf("%s-%s", base, key);
     if (strlen(name) > LABEL_MAX) {
         lx_executor_label(name, hash);
@@ -225,12 +232,12 @@ static char *step_job_name(const struct lx_job *job, const char *key)
     return name;
 }
 
-int lx_workload_new_step(const struct lx_job *job, size_t step, struct lx_workload **ret_workload,
-                         struct lx_err *err)
+int lx_workload_new_step(const struct lx_job *job, size_t step, unsigned attempt,
+                         struct lx_workload **ret_workload, struct lx_err *err)
 {
-    lx_auto(workload) struct lx_workload *workload = workload_new(job, NULL, 1);
+    lx_auto(workload) struct lx_workload *workload = workload_new(job, attempt, NULL, 1);
     struct lx_workload_container *c = step_container(workload, job, step);
-    workload->job_name = step_job_name(job, c->key);
+    workload->job_name = step_job_name(job, attempt, c->key);
     c->command = json_pack("[s, s]", "/bin/sh", "-c");
     c->args = json_pack("[s, s]", shared_step, c->argv[1]);
     if (!c->args)
@@ -262,11 +269,11 @@ static int check_names(const struct lx_workload *workload, struct lx_err *err)
     return 0;
 }
 
-int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *job,
+int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *job, unsigned attempt,
                     struct lx_workload **ret_workload, struct lx_err *err)
 {
     lx_auto(workload) struct lx_workload *workload =
-        workload_new(job, lx_workload_base(job), job->n_steps + 2);
+        workload_new(job, attempt, lx_workload_base(job, attempt), job->n_steps + 2);
     workload->password = opts->password;
     workload->secret_data = json_pack("{s:s}", "TOKEN", job->token);
     if (!workload->secret_data)

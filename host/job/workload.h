@@ -26,6 +26,7 @@ struct lx_workload_container {
 
 struct lx_workload {
     const char *password; /* the shared one; borrowed */
+    unsigned attempt;     /* from 1 */
     char *job_name, *secret_name, *volume_name;
     char *pull_secret_name; /* NULL: the job brings no registry credentials */
     struct lx_workload_container *containers;
@@ -34,8 +35,8 @@ struct lx_workload {
     struct lx_cargo *cargo; /* single pod: what its first container writes; else NULL */
 };
 
-/* "sg-executor-job-<queue>-<id>". free(). */
-char *lx_workload_base(const struct lx_job *job);
+/* "sg-executor-job-<queue>-<id>", from the second attempt on with "-attempt-<n>". free(). */
+char *lx_workload_base(const struct lx_job *job, unsigned attempt);
 
 /* Directory of a job below the shared volume: "job-<id>", in multi-queue mode with the queue, since
  * ids are unique within a queue only. free(). */
@@ -43,11 +44,11 @@ char *lx_workload_directory(const struct lx_job *job);
 
 /* Builds the single-pod workload of a job whose files have all been fetched. LX_E_INVALID for what
  * cannot be carried, naming the file or the size and the limit. */
-int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *job,
+int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *job, unsigned attempt,
                     struct lx_workload **ret_workload, struct lx_err *err);
 /* Builds the workload of one step over a shared volume: a Job with one container. */
-int lx_workload_new_step(const struct lx_job *job, size_t step, struct lx_workload **ret_workload,
-                         struct lx_err *err);
+int lx_workload_new_step(const struct lx_job *job, size_t step, unsigned attempt,
+                         struct lx_workload **ret_workload, struct lx_err *err);
 void lx_workload_free(struct lx_workload *workload);
 LX_DEFINE_AUTO(workload, struct lx_workload *, lx_workload_free)
 

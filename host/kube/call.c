@@ -11,6 +11,10 @@
 #define ATTEMPT_MS 30000
 #define ANSWER_MAX ((size_t)32 << 20)
 
+/* Of 32 connections, should they not share one; the watch needs some too. */
+static const unsigned lane_width[LX_LANE_COUNT] = {
+    [LX_LANE_CREATE] = 16, [LX_LANE_DELETE] = 6, [LX_LANE_READ] = 4};
+
 struct lx_kube_call {
     struct lx_list link;
     struct lx_kube *kube;
@@ -21,13 +25,62 @@ struct lx_kube_call {
     struct lx_err err;     /* then: why */
     struct lx_backoff backoff;
     bool rejected; /* the one extra try after a 401 was made */
+    struct lx_list lane_link;
+    bool waits, holds; /* in its lane: for its turn; it has it */
 };
 
 static void attempt(void *arg);
 
+static struct lx_kube_lane *lane_of(const struct lx_kube_call *call)
+{
+    enum lx_kube_lane_id id = LX_LANE_READ;
+    if (strcmp(call->opts.method, "POST") == 0)
+        id = LX_LANE_CREATE;
+    else if (strcmp(call->opts.method, "DELETE") == 0)
+        id = LX_LANE_DELETE;
+    return &call->kube->lanes[id];
+}
+
+/* Takes a turn, or a place in the line; false: it has to wait. */
+static bool enter_lane(struct lx_kube_call *call)
+{
+    struct lx_kube_lane *lane = lane_of(call);
+    if (call->opts.once || call->holds)
+        return true;
+    if (lane->underway >= lane_width[lane - call->kube->lanes]) {
+        if (!call->waits)
+            lx_list_push(&lane->waiting, &call->lane_link);
+        call->waits = true;
+        return false;
+    }
+    lane->underway++;
+    call->holds = true;
+    return true;
+}
+
+/* Gives the turn, or the place in the line, back; the next one begins. */
+static void leave_lane(struct lx_kube_call *call)
+{
+    struct lx_kube_lane *lane = lane_of(call);
+    if (call->waits)
+        lx_list_remove(&call->lane_link);
+    call->waits = false;
+    if (!call->holds)
+        return;
+    call->holds = false;
+    lane->underway--;
+    struct lx_list *next = lx_list_shift(&lane->waiting);
+    if (next) {
+        struct lx_kube_call *other = lx_container_of(next, struct lx_kube_call, lane_link);
+        other->waits = false;
+        lx_timer_start(other->timer, 0, 0);
+    }
+}
+
 static void call_free(struct lx_kube_call *call)
 {
     lx_list_remove(&call->link);
+    leave_lane(call);
     lx_task_cancel(&call->failed);
     lx_http_cancel(call->http);
     lx_timer_free(call->timer);
@@ -108,8 +161,10 @@ static bool try_later(struct lx_kube_call *call, const struct lx_http_result *an
 static void on_done(void *arg, const struct lx_http_result *answer)
 {
     struct lx_kube_call *call = arg;
+    leave_lane(call);
     lx_auto(str) char *reason = NULL;
-    struct lx_kube_result result = {.status = answer->status};
+    struct lx_kube_result result = {.status = answer->status,
+                                    .retry_after_ms = answer->retry_after_ms};
     call->http = NULL;
     if (answer->reach == LX_HTTP_ANSWERED && answer->status >= 200 && answer->status < 300) {
         report_answer(call, answer);
@@ -137,6 +192,17 @@ static void attempt(void *arg)
     struct lx_kube_call *call = arg;
     uint64_t now = lx_now_ms();
     uint64_t left = call->opts.deadline_ms > now ? call->opts.deadline_ms - now : 1;
+    if (!enter_lane(call)) {
+        if (now < call->opts.deadline_ms) {
+            lx_timer_start(call->timer, left, 0);
+            return;
+        }
+        (void)lx_fail(&call->err, LX_E_TIMEOUT, "too many calls to %s are underway",
+                      call->kube->server);
+        leave_lane(call);
+        lx_task_post(call->kube->loop, &call->failed);
+        return;
+    }
     struct lx_http_req req = {
         .method = call->opts.method,
         .body = call->opts.body,
@@ -146,7 +212,8 @@ static void attempt(void *arg)
         .on_done = on_done,
         .arg = call,
     };
-    if (lx_kube_send(call->kube, call->kube->http, call->opts.path, &req, &call->http, &call->err))
+    if (lx_kube_send(call->kube, call->kube->http, call->opts.path, &req, &call->http, &call->err) <
+        0)
         lx_task_post(call->kube->loop, &call->failed);
 }
 

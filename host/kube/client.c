@@ -57,6 +57,8 @@ int lx_kube_new(struct lx_loop *loop, const struct lx_kube_config *config, struc
     kube->server = lx_strdup(config->server);
     lx_rand_init(&kube->rand, 0);
     lx_list_init(&kube->calls);
+    for (size_t i = 0; i < LX_LANE_COUNT; i++)
+        lx_list_init(&kube->lanes[i].waiting);
     if (open_clients(kube, config, err)) {
         lx_kube_free(kube);
         return lx_wrap(err, "%s", config->source ? config->source : config->server);

@@ -9,6 +9,15 @@
 #include "lunexec/list.h"
 #include "lunexec/rand.h"
 
+/* Calls of a class that are underway at once; further ones wait in line. So a sweep that deletes
+ * hundreds of objects, or a list for every waiting job, leaves connections for creates. */
+enum lx_kube_lane_id { LX_LANE_CREATE, LX_LANE_DELETE, LX_LANE_READ, LX_LANE_COUNT };
+
+struct lx_kube_lane {
+    unsigned underway;
+    struct lx_list waiting; /* of struct lx_kube_call, by their lane_link */
+};
+
 struct lx_kube {
     struct lx_loop *loop;
     struct lx_log *log;
@@ -18,6 +27,7 @@ struct lx_kube {
     char *server;
     struct lx_rand rand;
     struct lx_list calls; /* every lx_kube_call underway */
+    struct lx_kube_lane lanes[LX_LANE_COUNT];
 };
 
 /* Starts one request on `http` (one of the two above): fills in URL and headers (authorization,
@@ -32,7 +42,7 @@ struct lx_kube_call_opts {
     const char *method; /* static */
     char *path, *body;  /* taken over; body may be NULL */
     uint64_t deadline_ms;
-    bool once; /* no retry inside, but after a rejected token */
+    bool once; /* no retry inside, but after a rejected token; never waits in line */
     lx_kube_cb cb;
     void *arg;
 };

@@ -124,7 +124,7 @@ static void on_page(void *arg, const struct lx_kube_result *result)
     watch->list = NULL;
     free(lx_take(watch->more));
     if (!result->ok) {
-        lx_watch_trouble(watch, &result->err, 0);
+        lx_watch_trouble(watch, &result->err, result->retry_after_ms);
         return;
     }
     if (strlen(more) > MORE_MAX_LEN || !*version) {

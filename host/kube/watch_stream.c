@@ -9,6 +9,7 @@
 #define LINE_MAX_LEN ((size_t)8 << 20)
 #define RAW_MAX_LEN ((size_t)16 << 20)
 #define SLACK_MS 15000
+#define IDLE_MS 30000
 #define LIVED_MS 1000
 
 /* The status object of an ERROR event. */
@@ -183,7 +184,10 @@ void lx_watch_stream(struct lx_watch *watch)
     lx_auto(str) char *path = lx_kube_path(LX_KUBE_POD, watch->opts.ns, NULL, query);
     struct lx_http_req req = {
         .timeout_ms = (uint64_t)seconds * 1000 + SLACK_MS,
-        .idle_timeout_ms = (uint64_t)seconds * 1000 + SLACK_MS,
+        /* A server that is there sends bookmarks; a connection that only looks alive, through a
+         * proxy or a balancer, is found by its silence. To watch on from the same version costs one
+         * request and misses nothing. */
+        .idle_timeout_ms = watch->opts.idle_ms ? watch->opts.idle_ms : IDLE_MS,
         .on_head = on_head,
         .on_data = on_data,
         .on_done = on_done,

@@ -31,8 +31,9 @@ static json_t *object_in(json_t *parent, const char *key)
 
 int lx_plan_label(json_t *metadata, const struct lx_plan_spec *spec, struct lx_err *err)
 {
-    char id[24], executor[LX_EXECUTOR_LABEL_SIZE];
+    char id[24], attempt[24], executor[LX_EXECUTOR_LABEL_SIZE];
     snprintf(id, sizeof id, "%" PRId64, spec->job_id);
+    snprintf(attempt, sizeof attempt, "%u", spec->attempt);
     lx_executor_label(spec->executor, executor);
     json_t *labels = object_in(metadata, "labels");
     json_t *annotations = object_in(metadata, "annotations");
@@ -45,6 +46,8 @@ int lx_plan_label(json_t *metadata, const struct lx_plan_spec *spec, struct lx_e
         json_object_set_new(annotations, LX_ANNOTATION_EXECUTOR, json_string(spec->executor)) ||
         json_object_set_new(annotations, LX_ANNOTATION_POLICY,
                             json_string(spec->policy_hash ? spec->policy_hash : "")))
+        return no_memory(err);
+    if (spec->attempt > 1 && json_object_set_new(labels, LX_LABEL_ATTEMPT, json_string(attempt)))
         return no_memory(err);
     return 0;
 }

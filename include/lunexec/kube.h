@@ -48,8 +48,9 @@ enum lx_kube_kind { LX_KUBE_JOB, LX_KUBE_POD, LX_KUBE_SECRET, LX_KUBE_PVC, LX_KU
 struct lx_kube_result {
     bool ok;
     long status;
-    json_t *object;     /* the answer; borrowed; NULL if none */
-    const char *reason; /* Status.reason, "" if none */
+    json_t *object;          /* the answer; borrowed; NULL if none */
+    const char *reason;      /* Status.reason, "" if none */
+    uint64_t retry_after_ms; /* what the server asked for, 0 if nothing */
     struct lx_err err;
 };
 

@@ -34,6 +34,7 @@ struct lx_plan_spec {
     const char *name, *ns; /* of the Job */
     const char *queue;
     int64_t job_id;
+    unsigned attempt;     /* from 1; 0 is 1 */
     const char *executor; /* executor name */
     const char *policy_hash;
     int64_t deadline_s; /* the pod's activeDeadlineSeconds may not be larger; 0: no check */
@@ -53,6 +54,7 @@ struct lx_plan_spec {
 #define LX_LABEL_MANAGED_BY_VALUE "lunexec"
 #define LX_LABEL_QUEUE "lunexec.dev/queue"
 #define LX_LABEL_JOB_ID "lunexec.dev/job-id"
+#define LX_LABEL_ATTEMPT "lunexec.dev/attempt"   /* from the second attempt on */
 #define LX_LABEL_EXECUTOR "lunexec.dev/executor" /* hash of the executor name, 16 hex digits */
 #define LX_ANNOTATION_EXECUTOR "lunexec.dev/executor-name"
 #define LX_ANNOTATION_POLICY "lunexec.dev/policy"

@@ -52,6 +52,7 @@ struct lx_watch_opts {
     void (*on_health)(void *arg, bool healthy, const struct lx_err *err);
     void *arg;
     unsigned min_watch_s, max_watch_s; /* server-side timeoutSeconds is random between [240, 300] */
+    uint64_t idle_ms; /* a stream that is silent for so long is begun anew [30000] */
 };
 
 /* Makes a paused watch; strings are copied. Sends nothing yet. */

@@ -15,6 +15,7 @@
 ---@field queue "batches"|"codeintel"
 ---@field id integer of the record in the queue
 ---@field attempt integer 1 at first
+---@field resources lunexec.RetryResources? what retry() asked for; absent at first
 ---@field layout "single-pod"|"shared-volume"
 ---@field repository string such as "github.com/acme/widgets"
 ---@field commit string
@@ -105,10 +106,24 @@
 ---@class lunexec.Admission
 ---@field cost {cpu: string, memory: string} what the job counts for while it runs
 
----@class lunexec.Failure a run that ended otherwise than by its own doing
----@field reason string "Evicted", "NodeLost", "NodeShutdown", "Preempted", ...
----@field message string?
+---@alias lunexec.FailureClass "exit-code"|"out-of-memory"|"evicted"|"preempted"|"node-lost"|"node-refused"|"pod-deleted"|"unschedulable"|"no-pod"|"image-name"|"image-not-found"|"image-unauthorized"|"image-pull"|"container-create"|"admission"|"quota"|"forbidden"|"api-unavailable"|"deadline"
+
+---@class lunexec.Failure an attempt that ended otherwise than well; docs/failures.md says of which classes retry() is asked
+---@field class lunexec.FailureClass
+---@field message string as the job's record would show it
+---@field reason string? in Kubernetes' own word: "Evicted", "OOMKilled", "ImagePullBackOff", ...
+---@field step string? key of the step, such as "step.0.run"; of another container: "setup.workspace", "main"
+---@field exit_code integer? of that container, where one was observed
+---@field limit string? the memory limit that was exceeded, such as "12Gi"
 ---@field attempt integer which attempt failed, from 1
 
 ---@class lunexec.Retry
----@field delay integer seconds to wait
+---@field delay integer? seconds to wait, 0 to 3600
+---@field resources lunexec.RetryResources? for the containers of the next attempt: it gets them as task.resources
+
+---@class lunexec.RetryResources
+---@field memory string?
+---@field cpu string?
+
+---@class lunexec.JobOptions what job() may return beside the Job
+---@field grace table<lunexec.FailureClass, integer>? how many seconds its pod may wait for what may never come

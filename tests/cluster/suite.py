@@ -15,6 +15,7 @@ import traceback
 import api
 import contracttests
 import deploytests
+import failuretests
 import jobs
 import layouttests
 import logtests
@@ -349,7 +350,8 @@ def run_one(function):
 
 def main(words):
     chosen = [t for t in logtests.TESTS + layouttests.TESTS + contracttests.TESTS
-              + policytests.TESTS + deploytests.TESTS + TESTS
+              + failuretests.TESTS + policytests.TESTS + reloadtests.TESTS
+              + deploytests.TESTS + TESTS
               if not words or any(word in t.__name__ for word in words)]
     alone = [t for t in chosen if getattr(t, "alone", False)]
     with tempfile.TemporaryDirectory(prefix="lunexec-git-") as git_root:

@@ -21,12 +21,15 @@ def status(code, reason, message):
 class Script:
     """How a pod runs: what each container prints and how it ends."""
 
-    def __init__(self, logs=None, exits=None, hold=False, waiting=None, pod=None, act=None):
+    def __init__(self, logs=None, exits=None, hold=False, waiting=None, pod=None, act=None,
+                 podless=False, then=None):
         self.logs, self.exits = logs or {}, exits or {}  # by container name
         self.hold = hold        # the first container runs until release() or the Job's deletion
         self.waiting = waiting  # (reason, message) of a first container that cannot start
         self.pod = pod or {}    # more of the pod's status
         self.act = act          # act(container name): what the container does
+        self.podless = podless  # the Job gets no pod
+        self.then = then        # how the pods of all Jobs after the first run
 
 
 class Kube(Peer):
@@ -144,6 +147,9 @@ class Kube(Peer):
 
     def run(self, job):
         """The pod's life: every container in turn, until one ends badly."""
+        script = self.script.then if self.script.then and len(self.names) > 1 else self.script
+        if script.podless:
+            return
         meta, spec = job["metadata"], job["spec"]["template"]["spec"]
         inits = [c["name"] for c in spec.get("initContainers", [])]
         names = inits + [c["name"] for c in spec["containers"]]
@@ -168,8 +174,8 @@ class Kube(Peer):
                 self.event("ADDED" if first else "MODIFIED", json.loads(json.dumps(pod)))
             return True
 
-        if self.script.waiting:
-            reason, message = self.script.waiting
+        if script.waiting:
+            reason, message = script.waiting
             states[names[0]] = {"waiting": {"reason": reason, "message": message}}
             show("Pending")
             return
@@ -180,17 +186,17 @@ class Kube(Peer):
                 return
             if name == names[0] and not self.held(meta["name"]):
                 return
-            if self.script.act:
-                self.script.act(name)
-            code = self.script.exits.get(name, 0)
+            if script.act:
+                script.act(name)
+            code = script.exits.get(name, 0)
             states[name] = {"terminated": {"exitCode": code, "containerID": "containerd://1",
                                            "reason": "Completed" if code == 0 else "Error"}}
             if code:
                 phase = "Failed"
                 break
-        if self.script.pod:
-            phase = self.script.pod.get("phase", phase)
-        show(phase, **{k: v for k, v in self.script.pod.items() if k != "phase"})
+        if script.pod:
+            phase = script.pod.get("phase", phase)
+        show(phase, **{k: v for k, v in script.pod.items() if k != "phase"})
 
     def held(self, name):
         with self.lock:

@@ -1,5 +1,6 @@
 """Contract section 7: verdicts and texts; section 2: payloads; section 8.4: what the server reads."""
 import json
+import pathlib
 
 from frontend import payload, step
 from kube import Kube, Script, status
@@ -84,6 +85,71 @@ row("7.5", "a Job that cannot be deleted: said in the teardown entry, exit code 
     has(w.frontend.log("teardown.kubernetes.job")["out"], f"Failed to delete job {NAME}"))
 row("7.5", "a Job that cannot be deleted: the job is complete all the same", "delete_fails",
     lambda w: equal(w.frontend.marks()[0].name, "markComplete"))
+
+# --- 12d retries: another attempt where the cluster failed one, as the policy decides
+
+AGAIN = {"LUNEXEC_POLICY_DIR": str(pathlib.Path(__file__).resolve().parent.parent / "fixtures/again")}
+
+
+def ended(reason):
+    return Script(pod={"phase": "Failed", "reason": reason, "message": "so it is"})
+
+
+def after(reason):
+    script = ended(reason)
+    script.then = Script()
+    return script
+
+
+outcome("again", "7.4", "an evicted job is run again, and completes", "markComplete",
+        script=after("Evicted"), **AGAIN)
+outcome("again_default", "7.4", "the default policy lets a job's own deadline stand", "markErrored",
+        "DeadlineExceeded", script=after("DeadlineExceeded"))
+outcome("again_exit", "7.4", "an exit code is never run again", "markErrored", "exited with code 3",
+        script=Script(exits={CONTAINER: 3}, then=Script()), **AGAIN)
+outcome("again_thrice", "7.4", "the policy ends it: the last failure is told", "markErrored",
+        "Evicted: so it is", script=ended("Evicted"), **AGAIN)
+outcome("again_wrong", "7.4", "an answer of retry() that cannot be: the failure stands",
+        "markErrored", "Preempting", script=after("Preempting"), **AGAIN)
+outcome("podless", "7.2", "a Job without a pod fails after its grace", "markErrored",
+        "the cluster made no pod for it", script=Script(podless=True, then=Script(podless=True)),
+        **AGAIN)
+row("7.4", "attempts have names of their own", "again",
+    lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]))
+row("7.4", "never two attempts at once", "again_thrice",
+    lambda w: equal((w.kube.most, len(w.kube.names)), (1, 3)))
+row("7.4", "a failure that stands has one attempt", "again_exit", lambda w: equal(len(w.kube.names), 1))
+row("7.4", "the next attempt's log says why the last one ended", "again",
+    lambda w: has(w.frontend.log("setup.workspace")["out"], "attempt 1 ended (evicted)",
+                  "Evicted: so it is", "attempt 2 begins"))
+row("7.4", "the last attempt's log says that it ended", "again",
+    lambda w: any("attempt 1 ended (evicted)" in c.json.get("out", "")
+                  for c in w.frontend.of("updateExecutionLogEntry") if c.json["key"] == "main") or
+    has("", "attempt 1 ended"))
+row("7.4", "all attempts are removed", "again_thrice",
+    lambda w: equal([len(m) for m in w.kube.made.values()], [0] * 4))
+row("7.4", "every attempt has a Secret of its own", "again",
+    lambda w: equal([s["metadata"]["name"] for s in w.kube.created["secrets"]],
+                    [NAME + "-secrets", NAME + "-attempt-2-secrets"]))
+row("7.4", "the second attempt is labelled", "again",
+    lambda w: equal(w.kube.created["jobs"][1]["metadata"]["labels"]["lunexec.dev/attempt"], "2"))
+row("7.4", "a wrong answer of retry() is in the executor's log", "again_wrong",
+    lambda w: has(w.log, "policy retry()", "delay: must be whole seconds from 0 to 3600"))
+
+
+@scenario
+def cancelled_between(w):
+    """While the next attempt waits for its time."""
+    w.start(payload(dockerSteps=ONE), script=after("NodeShutdown"), **AGAIN)
+    w.until(lambda: "state=CLEARING" in w.executor.log, "the wait")
+    w.frontend.cancel.add("42")
+    w.marked().stopped()
+
+
+row("7.4", "a job that is cancelled between attempts: markFailed", "cancelled_between",
+    lambda w: equal(w.frontend.marks()[0].name, "markFailed"))
+row("7.4", "and no other attempt is made", "cancelled_between",
+    lambda w: equal((len(w.kube.names), len(w.kube.made["jobs"])), (1, 0)))
 
 # --- 2.1 payloads
 

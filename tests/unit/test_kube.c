@@ -263,6 +263,59 @@ static void test_get_and_list(void **state)
     fake_free(fake);
 }
 
+static void on_count(void *arg, const struct lx_kube_result *result)
+{
+    unsigned *count = arg;
+    if (result->ok)
+        ++*count;
+}
+
+/* However many deletes wait, a create is sent at once; and they have their turn one by one. */
+static void test_classes(void **state)
+{
+    (void)state;
+    enum { DELETES = 10, AT_ONCE = 6 };
+    struct fake_step steps[DELETES + 1] = {0};
+    for (size_t i = 0; i < DELETES + 1; i++)
+        steps[i] = (struct fake_step){.want = "DELETE ", .status = 200, .body = "{}"};
+    steps[AT_ONCE].want = JOBS;
+    struct fake *fake = fake_new(steps, DELETES + 1, NULL);
+    struct lx_kube *kube = fake_kube(fake);
+    unsigned deleted = 0, created = 0;
+    struct lx_kube_call *last = NULL;
+    for (size_t i = 0; i < DELETES + 1; i++)
+        last = lx_kube_delete(kube, LX_KUBE_SECRET, "ns", "s", NULL, 0, on_count, &deleted);
+    lx_kube_cancel(last); /* while it waits */
+    lx_auto(json) json_t *body = job();
+    (void)lx_kube_create(kube, LX_KUBE_JOB, "ns", body, 0, on_count, &created);
+    WAIT_UNTIL(fake, deleted == DELETES && created == 1);
+    assert_true(fake_finished(fake));
+    fake_free(fake);
+}
+
+/* What waits for its turn does not wait longer than it may. */
+static void test_class_deadline(void **state)
+{
+    (void)state;
+    enum { AT_ONCE = 6 };
+    struct fake_step steps[AT_ONCE] = {0};
+    for (size_t i = 0; i < AT_ONCE; i++)
+        steps[i] = (struct fake_step){.want = "DELETE ", .action = FAKE_HOLD};
+    struct fake *fake = fake_new(steps, AT_ONCE, NULL);
+    struct lx_kube *kube = fake_kube(fake);
+    struct outcome outcome = {0};
+    unsigned deleted = 0;
+    for (size_t i = 0; i < AT_ONCE; i++)
+        (void)lx_kube_delete(kube, LX_KUBE_SECRET, "ns", "s", NULL, 0, on_count, &deleted);
+    (void)lx_kube_delete(kube, LX_KUBE_SECRET, "ns", "s", NULL, lx_now_ms() + 100, on_result,
+                         &outcome);
+    WAIT_UNTIL(fake, outcome.done && fake_finished(fake));
+    assert_int_equal(outcome.err.code, LX_E_TIMEOUT);
+    assert_int_equal(deleted, 0);
+    outcome_done(&outcome);
+    fake_free(fake); /* with calls underway and none waiting */
+}
+
 static void test_cancel(void **state)
 {
     (void)state;
@@ -329,13 +382,14 @@ static void test_bad_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_not_json),    cmocka_unit_test(test_tries_again),
-        cmocka_unit_test(test_retry_after), cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_no_answer),   cmocka_unit_test(test_token_rotates),
-        cmocka_unit_test(test_delete),      cmocka_unit_test(test_get_and_list),
-        cmocka_unit_test(test_cancel),      cmocka_unit_test(test_unreachable),
-        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_create),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_not_json),       cmocka_unit_test(test_tries_again),
+        cmocka_unit_test(test_retry_after),    cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_no_answer),      cmocka_unit_test(test_token_rotates),
+        cmocka_unit_test(test_delete),         cmocka_unit_test(test_get_and_list),
+        cmocka_unit_test(test_cancel),         cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_class_deadline),
     };
     return cmocka_run_group_tests(tests, fake_group_setup, fake_group_teardown);
 }

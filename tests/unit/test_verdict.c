@@ -381,6 +381,33 @@ static void what_a_pod_waits_for(void **state)
     }
 }
 
+/* Seen on a real kubelet: the pod neither goes on nor fails. */
+static void killed_inside_an_init_container(void **state)
+{
+    (void)state;
+    struct row row = {.phase = "Pending"};
+    struct lx_pod pod = pod_of(&row);
+    char specs[3][32] = {"setup=0:Completed", "step=0:OOMKilled", "main=w:PodInitializing"};
+    struct lx_container c[3];
+    for (size_t i = 0; i < 3; i++) {
+        c[i] = container_of_spec(specs[i]);
+        c[i].init = i < 2;
+    }
+    pod.containers = c;
+    pod.n_containers = 3;
+    struct lx_stuck stuck = lx_stuck_of(&pod);
+    assert_int_equal(stuck.kind, LX_FAIL_OUT_OF_MEMORY);
+    assert_in_range(lx_stuck_grace_ms(&stuck), 1000, 30000);
+    struct lx_failure failure = {0};
+    lx_stuck_fail(&stuck, &single, &failure);
+    assert_non_null(strstr(failure.message, "step a: killed, out of memory (limit 12Gi)"));
+    assert_string_equal(failure.step, "a");
+    assert_string_equal(failure.limit, "12Gi");
+    lx_failure_done(&failure);
+    c[2].state = LX_CONTAINER_RUNNING; /* another kubelet goes on */
+    assert_int_equal(lx_stuck_of(&pod).kind, LX_FAIL_NONE);
+}
+
 static void what_a_pod_as_a_whole_waits_for(void **state)
 {
     (void)state;
@@ -409,6 +436,7 @@ int main(void)
         cmocka_unit_test(details_of_a_failure),
         cmocka_unit_test(what_a_pod_waits_for),
         cmocka_unit_test(what_a_pod_as_a_whole_waits_for),
+        cmocka_unit_test(killed_inside_an_init_container),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

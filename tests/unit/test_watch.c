@@ -60,6 +60,8 @@ static void on_health(void *arg, bool healthy, const struct lx_err *err)
     "pods?labelSelector=app%3Dx&watch=true&allowWatchBookmarks=true&resourceVersion=" version      \
     "&timeoutSeconds=2"
 
+static uint64_t idle_ms; /* of the next watch; 0: its default */
+
 static struct fake *begin_with(const struct fake_step *steps, size_t n, struct seen *seen,
                                const char *token_file)
 {
@@ -70,7 +72,8 @@ static struct fake *begin_with(const struct fake_step *steps, size_t n, struct s
                                  .on_health = on_health,
                                  .arg = seen,
                                  .min_watch_s = 20,
-                                 .max_watch_s = 29};
+                                 .max_watch_s = 29,
+                                 .idle_ms = idle_ms};
     lx_buf_init(&seen->text, 65536);
     lx_buf_init(&seen->health, 65536);
     assert_int_equal(lx_watch_new(fake_kube(fake), &opts, NULL, &seen->watch, NULL), 0);
@@ -233,6 +236,43 @@ static void test_silent(void **state)
     end(fake, &seen);
 }
 
+/* A stream that is open and says nothing, not even a bookmark, is begun anew where it was. */
+static void test_silent_stream(void **state)
+{
+    (void)state;
+    static const struct fake_step steps[] = {
+        {.want = LIST_URL, .body = LIST("12", POD("p", "1", "Running"))},
+        {.want = WATCH_URL("12"), .action = FAKE_HOLD, .body = BOOKMARK("13")},
+        {.want = WATCH_URL("13"),
+         .action = FAKE_HOLD,
+         .body = EVENT("MODIFIED", POD("p", "14", "Succeeded"))},
+    };
+    struct seen seen;
+    idle_ms = 1000;
+    struct fake *fake = begin(steps, 3, &seen);
+    idle_ms = 0;
+    WAIT_UNTIL(fake, seen.pods == 2);
+    assert_in_range(fake_at(fake, 2) - fake_at(fake, 1), 900, 5000);
+    assert_string_equal(lx_buf_str(&seen.health), "good;"); /* an ordinary thing */
+    end(fake, &seen);
+}
+
+/* A list that is told to wait does. */
+static void test_list_told_to_wait(void **state)
+{
+    (void)state;
+    static const struct fake_step steps[] = {
+        {.want = LIST_URL, .status = 429, .headers = "Retry-After: 1\r\n", .body = "{}"},
+        {.want = LIST_URL, .body = LIST("12", "")},
+        {.want = WATCH_URL("12"), .action = FAKE_HOLD},
+    };
+    struct seen seen;
+    struct fake *fake = begin(steps, 3, &seen);
+    WAIT_UNTIL(fake, fake_finished(fake));
+    assert_true(fake_at(fake, 1) - fake_at(fake, 0) >= 1000);
+    end(fake, &seen);
+}
+
 static void test_token(void **state)
 {
     (void)state;
@@ -357,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_list_and_watch), cmocka_unit_test(test_resume),
         cmocka_unit_test(test_gone),           cmocka_unit_test(test_list_expires),
         cmocka_unit_test(test_forbidden),      cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_silent_stream),  cmocka_unit_test(test_list_told_to_wait),
         cmocka_unit_test(test_token),          cmocka_unit_test(test_closes_at_once),
         cmocka_unit_test(test_pause),          cmocka_unit_test(test_pause_inside),
         cmocka_unit_test(test_find),

@@ -31,7 +31,7 @@ static struct lx_workload *step_of(const struct lx_job *job, size_t step)
 {
     struct lx_workload *workload = NULL;
     struct lx_err err;
-    if (lx_workload_new_step(job, step, &workload, &err) < 0)
+    if (lx_workload_new_step(job, step, 1, &workload, &err) < 0)
         fail_msg("%s", err.text);
     return workload;
 }
@@ -81,7 +81,7 @@ static void objects_are_made_in_order_and_jobs_removed_first(void **state)
         .frontend_url = "http://h", .executor_name = "ex", .step_image = "helper"};
     lx_auto(workload) struct lx_workload *workload = NULL;
     struct lx_err err;
-    assert_int_equal(lx_workload_new(&opts, &job, &workload, &err), 0);
+    assert_int_equal(lx_workload_new(&opts, &job, 1, &workload, &err), 0);
     struct lx_list objects;
     lx_list_init(&objects);
     lx_objects_add(&objects, workload, true);

@@ -1,0 +1,298 @@
+"""What the cluster does to jobs: pods that are evicted, deleted, killed, refused or never start, and
+what becomes of their jobs."""
+import contextlib
+import http.server
+import pathlib
+import threading
+
+import api
+from checks import equal, holds
+from layouttests import finish, offer, shared_settings, shared_volume, step
+
+TESTS = []
+# Again at once, whatever it was, twice at most.
+AGAIN = "retry = function(failure) return failure.attempt < 3 and { delay = 0 } or nil end"
+MORE_MEMORY = """
+  retry = function(failure)
+    if failure.class == "out-of-memory" and failure.attempt < 3 then
+      local memory = quantity.min(quantity.scale(failure.limit, 4), "1Gi")
+      return { delay = 1, resources = { memory = memory } }
+    end
+  end"""
+POLICY = """
+local default = require "default"
+local quantity = require "lunexec.quantity"
+local changed = { %s }
+return {
+  api = 1,
+  job = changed.job or default.job,
+  admit = default.admit,
+  retry = changed.retry or default.retry,
+  network = default.network,
+}
+"""
+LONG = ("echo started", "sleep 6", "echo done")
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def policy(scene, *functions):
+    """A policy that changes these functions of the default one."""
+    folder = pathlib.Path(scene.directory) / "policy"
+    folder.mkdir()
+    (folder / "policy.lua").write_text(POLICY % ", ".join(functions), encoding="utf-8")
+    return str(folder)
+
+
+def grace(**seconds):
+    table = ", ".join(f'["{name.replace("_", "-")}"] = {value}' for name, value in seconds.items())
+    return f"""job = function(task, settings)
+      return default.job(task, settings), {{ grace = {{ {table} }} }}
+    end"""
+
+
+def pods(scene):
+    return api.call("GET", scene.namespace.collection("Pod"))["items"]
+
+
+def only_pod(scene):
+    equal(len(pods(scene)), 1, "pods")
+    return f"{scene.namespace.collection('Pod')}/{pods(scene)[0]['metadata']['name']}"
+
+
+class Attempts:
+    """Watches that no two attempts live at once."""
+
+    def __init__(self, scene):
+        self.scene, self.most, self.names, self.over = scene, 0, set(), threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+
+    def look(self):
+        while not self.over.wait(0.1):
+            alive = [p["metadata"]["name"] for p in pods(self.scene)
+                     if p["status"].get("phase") in ("Pending", "Running")]
+            self.most = max(self.most, len(alive))
+            self.names.update(alive)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def retried(scene, job, disturb, settings, words):
+    """`disturb` ends the first attempt; the second one completes, and the log tells of both."""
+    with Attempts(scene) as attempts:
+        executor = scene.executor(**settings)
+        scene.wait_running(job, "work", text="started")
+        disturb()
+        finish(scene, job, 120)
+    equal((attempts.most, len(attempts.names)), (1, 2), "pods at once, pods")
+    entries = [e for e in job.entries if e.key == "step.kubernetes.work"]
+    equal(len(entries), 2, "entries of the step")
+    holds("attempt 1 ended" in entries[0].out and words in entries[0].out, f"out {entries[0].out!r}")
+    equal(entries[1].exit_code, 0, "exit code")
+    setup = [e for e in job.entries if e.key == "setup.workspace"][-1]
+    holds(words in setup.out and "attempt 2 begins" in setup.out, f"setup {setup.out!r}")
+    holds("attempt failed, the job is tried again" in executor.log.read_text(), "the executor's log")
+
+
+@test
+def evicted_and_retried(scene):
+    """A drained pod: the job is run again in another pod, and completes."""
+    job = offer(scene, step("work", *LONG))
+
+    def evict():
+        path = only_pod(scene)
+        name = path.rsplit("/", 1)[1]
+        api.call("POST", path + "/eviction", {"apiVersion": "policy/v1", "kind": "Eviction",
+                                              "metadata": {"name": name}})
+
+    retried(scene, job, evict, {"LUNEXEC_POLICY_DIR": policy(scene, AGAIN)}, "(evicted)")
+
+
+@test
+def deleted_and_retried(scene):
+    """A pod that somebody deletes: the same."""
+    job = offer(scene, step("work", *LONG))
+    retried(scene, job, lambda: api.call("DELETE", only_pod(scene)),
+            {"LUNEXEC_POLICY_DIR": policy(scene, AGAIN)}, "(pod-deleted)")
+
+
+@test
+def deleted_and_retried_shared(scene):
+    """On a shared volume the next attempt begins with a fresh clone."""
+    with shared_volume(scene) as folder:
+        job = offer(scene, step("first", "echo half >> README.md"), step("work", "cat README.md", *LONG))
+        settings = shared_settings(folder, LUNEXEC_POLICY_DIR=policy(scene, AGAIN))
+        scene.executor(**settings)
+        scene.wait_running(job, "work", text="started")
+        api.call("DELETE", next(f"{scene.namespace.collection('Pod')}/{p['metadata']['name']}"
+                                for p in pods(scene) if p["status"]["phase"] == "Running"))
+        finish(scene, job, 120)
+        entries = [e for e in job.entries if e.key == "step.kubernetes.work"]
+        equal(len(entries), 2, "entries of the step")
+        equal(entries[1].out.count("half"), 1, "changes of the first step")
+
+
+@test
+def node_pressure_default(scene):
+    """The default policy runs an evicted job again, after 10 s."""
+    job = offer(scene, step("work", *LONG))
+    retried(scene, job, lambda: api.call("DELETE", only_pod(scene)), {}, "(pod-deleted)")
+
+
+@test
+def out_of_memory(scene):
+    """Killed for its memory: the message says so, with step and limit; the default lets it stand."""
+    job = offer(scene, step("hungry", "dd if=/dev/zero of=/dev/null bs=200M count=1"))
+    scene.executor(EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="96Mi")
+    scene.wait_marked(job)
+    holds("step hungry: killed, out of memory (limit 96Mi)" in job.message, f"message {job.message!r}")
+    equal(len([e for e in job.entries if e.key == "setup.workspace"]), 1, "attempts")
+    scene.check_clean()
+
+
+@test
+def out_of_memory_retried(scene):
+    """And a policy that gives more memory makes it complete."""
+    job = offer(scene, step("hungry", "set -e", "dd if=/dev/zero of=/dev/null bs=200M count=1",
+                           "echo fed"))
+    scene.executor(EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="96Mi",
+                   LUNEXEC_POLICY_DIR=policy(scene, MORE_MEMORY))
+    finish(scene, job, 120)
+    entries = [e for e in job.entries if e.key == "step.kubernetes.hungry"]
+    equal(len(entries), 2, "entries of the step")
+    holds("out of memory" in entries[0].out and "fed" in entries[1].out, "what they say")
+
+
+@test
+def out_of_memory_inside(scene):
+    """A process that is killed for its memory though its step ends with 0: the kubelet goes on with
+    nothing, so the job fails instead of waiting."""
+    job = offer(scene, step("hungry", "dd if=/dev/zero of=/dev/null bs=200M count=1 || echo survived"))
+    scene.executor(EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="96Mi")
+    scene.wait_marked(job, 60)
+    holds("step hungry: killed, out of memory (limit 96Mi)" in job.message, f"message {job.message!r}")
+    holds("survived" in job.entry("step.kubernetes.hungry").out, "the step's log")
+    scene.check_clean()
+
+
+@test
+def exit_code_stands(scene):
+    """What a job did itself is never run again, whatever the policy says."""
+    job = offer(scene, step("wrong", "exit 9"))
+    scene.executor(LUNEXEC_POLICY_DIR=policy(scene, AGAIN))
+    scene.wait_marked(job)
+    holds("exited with code 9" in job.message, f"message {job.message!r}")
+    equal(len([e for e in job.entries if e.key == "step.kubernetes.wrong"]), 1, "attempts")
+    scene.check_clean()
+
+
+class Registry(http.server.BaseHTTPRequestHandler):
+    """Has nothing, and lets nobody see "secret" images."""
+
+    def do_GET(self):
+        code, text = (401, '{"errors":[{"code":"UNAUTHORIZED"}]}') if "/secret/" in self.path else \
+                     (404, '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+        if self.path == "/v2/":
+            code, text = 200, "{}"
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(text.encode())
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def image_refused(scene, name, words):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with contextlib.closing(server.socket):
+        image = f"127.0.0.1:{server.server_address[1]}/{name}:1"
+        job = offer(scene, step("never", "true", image=image))
+        scene.executor(KUBERNETES_IMAGE_PULL_POLICY="IfNotPresent")
+        try:
+            scene.wait_marked(job, 60)
+        except AssertionError:
+            scene.note(str([s["state"] for p in pods(scene) for s in p["status"]["initContainerStatuses"]]))
+            raise
+        finally:
+            server.shutdown()
+    holds(all(w in job.message for w in ("step never", words, image)), f"message {job.message!r}")
+    scene.check_clean()
+
+
+@test
+def image_not_found(scene):
+    """The registry has no such image: the job fails soon, and says so."""
+    image_refused(scene, "lunexec/absent", "the image is not there")
+
+
+@test
+def image_unauthorized(scene):
+    """The registry wants credentials: the same."""
+    image_refused(scene, "secret/image", "does not let the cluster pull")
+
+
+def quota(scene, **hard):
+    api.call("POST", f"/api/v1/namespaces/{scene.namespace.name}/resourcequotas", {
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"},
+        "spec": {"hard": hard}})
+
+
+@test
+def quota_refuses_job(scene):
+    """A quota on Jobs: the API server's words, at once."""
+    quota(scene, **{"count/jobs.batch": "0"})
+    job = offer(scene, step("never", "true"))
+    scene.executor()
+    scene.wait_marked(job, 30)
+    holds("exceeded quota" in job.message, f"message {job.message!r}")
+    scene.check_clean()
+
+
+@test
+def quota_refuses_pod(scene):
+    """A quota on pods: the Job is there and its pod is not; its Events say why."""
+    quota(scene, pods="0")
+    scene.namespace.allow("events", "list")
+    job = offer(scene, step("never", "true"))
+    scene.executor(LUNEXEC_POLICY_DIR=policy(scene, grace(quota=1, no_pod=30)))
+    scene.wait_marked(job, 60)
+    holds("made no pod" in job.message and "exceeded quota" in job.message, f"message {job.message!r}")
+    scene.check_clean()
+
+
+@test
+def no_pod(scene):
+    """Without the right to list Events the job ends all the same, after its grace."""
+    quota(scene, pods="0")
+    job = offer(scene, step("never", "true"))
+    scene.executor(LUNEXEC_POLICY_DIR=policy(scene, grace(no_pod=4)))
+    scene.wait_marked(job, 40)
+    holds("the cluster made no pod for it" in job.message, f"message {job.message!r}")
+    scene.check_clean()
+
+
+@test
+def unschedulable_grace(scene):
+    """A policy says how long a job may wait for a node."""
+    job = offer(scene, step("never", "true"))
+    scene.executor(EXECUTOR_KUBERNETES_RESOURCE_REQUEST_MEMORY="900Gi",
+                   EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="900Gi",
+                   LUNEXEC_POLICY_DIR=policy(scene, grace(unschedulable=3)))
+    scene.wait_marked(job, 40)
+    holds("no node takes its pod" in job.message and "nsufficient memory" in job.message,
+          f"message {job.message!r}")
+    scene.check_clean()
