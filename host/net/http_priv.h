@@ -11,7 +11,7 @@
 /* Trust, and what every call of a client shares. */
 struct lx_http_conf {
     char *ca_file, *ca_data, *cert_file, *cert_data, *key_file, *key_data, *user_agent;
-    unsigned connect_timeout_ms;
+    unsigned connect_timeout_ms, ca_cache_s;
     bool http1_only;
 };
 

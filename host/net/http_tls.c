@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 /* A rotated CA bundle must be seen; curl's own default would keep the old one for 24 h. */
-#define CA_CACHE_SECONDS 60L
+#define CA_CACHE_SECONDS 60
 
 static int check_file(const char *path, const char *what, struct lx_err *err)
 {
@@ -33,6 +33,7 @@ int lx_http_conf_copy(const struct lx_http_opts *opts, struct lx_http_conf *ret_
         .key_data = lx_strdup(opts->key_data),
         .user_agent = lx_strdup(opts->user_agent),
         .connect_timeout_ms = opts->connect_timeout_ms ? opts->connect_timeout_ms : 10000,
+        .ca_cache_s = opts->ca_cache_s ? opts->ca_cache_s : CA_CACHE_SECONDS,
         .http1_only = opts->http1_only,
     };
     return 0;
@@ -68,7 +69,7 @@ CURLcode lx_http_tls_setup(const struct lx_http_conf *conf, CURL *easy)
      * parsed bundle only without one. */
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     if (rc == CURLE_OK)
-        rc = curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
+        rc = curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)conf->ca_cache_s);
     if (rc == CURLE_OK)
         rc = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (rc == CURLE_OK)

@@ -18,7 +18,7 @@ struct lx_http_call;
 
 /* Trust and limits of one client; strings are copied. Zero values mean the default in brackets. */
 struct lx_http_opts {
-    const char *ca_file;   /* PEM bundle [the system's] */
+    const char *ca_file;   /* PEM bundle, read again when it may have changed [the system's] */
     const char *ca_data;   /* PEM text instead of a file */
     const char *cert_file; /* client certificate, PEM */
     const char *cert_data;
@@ -28,6 +28,7 @@ struct lx_http_opts {
     unsigned max_connections;          /* in all [64] */
     unsigned max_connections_per_host; /* [16] */
     unsigned connect_timeout_ms;       /* DNS, TCP and TLS together [10000] */
+    unsigned ca_cache_s;               /* how long ca_file may be remembered [60] */
     bool http1_only;                   /* never HTTP/2 [HTTP/2 over TLS where offered] */
 };
 

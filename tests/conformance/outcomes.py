@@ -56,11 +56,19 @@ outcome("job_503", "7.1", "an API server in trouble is asked again", "markComple
 outcome("watch_410", "7.2", "a watch that is too old: listed again, the job goes on", "markComplete",
         prepare=lambda w: w.kube.refusals.update({("watch", "pods"): [
             status(410, "Expired", "too old resource version")] * 2}))
+outcome("watch_503", "7.2", "an API server in trouble is watched again, and the job goes on",
+        "markComplete", prepare=lambda w: w.kube.refusals.update({
+            ("list", "pods"): [status(500, "InternalError", "etcdserver: leader changed")] * 2,
+            ("watch", "pods"): [status(503, "ServiceUnavailable", "try again")] * 3}))
+outcome("gone_before", "7.5", "what somebody else deleted is deleted: no error", "markComplete",
+        prepare=lambda w: setattr(w.kube.script, "act", lambda name: w.kube.made["secrets"].clear()))
 outcome("log_500", "7.3", "a log that is refused for a while is read later", "markComplete",
         script=Script(logs={CONTAINER: "a\n"}),
         prepare=lambda w: w.kube.refusals.update({("get", "pods"): [
             status(500, "InternalError", "kubelet")] * 2}))
 
+row("7.5", "what somebody else deleted: the teardown is fine", "gone_before",
+    lambda w: equal(w.frontend.log("teardown.kubernetes.job")["exitCode"], 0))
 row("7.5", "a failed job leaves nothing behind", "step_exit",
     lambda w: equal([len(m) for m in w.kube.made.values()], [0] * 4))
 row("7.5", "a refused Job leaves no Secret behind", "job_refused",

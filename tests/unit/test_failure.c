@@ -149,6 +149,19 @@ static void the_page_tells_of_each(void **state)
     }
 }
 
+/* What a script can be asked about has its name in the types. */
+static void scripts_know_the_classes(void **state)
+{
+    (void)state;
+    lx_auto(buf) struct lx_buf types = LX_BUF_INIT((size_t)1 << 20);
+    assert_int_equal(lx_file_read(LX_SOURCE_DIR "/lua/lunexec/types.lua", &types, NULL), 0);
+    for (enum lx_failure_kind kind = LX_FAIL_NONE + 1; kind < LX_FAIL_COUNT; kind++) {
+        lx_auto(str) char *name = lx_strf("\"%s\"", lx_failure_name(kind));
+        if (lx_failure_retryable(kind) && !strstr(lx_buf_str(&types), name))
+            fail_msg("lua/lunexec/types.lua does not know %s", name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +173,7 @@ int main(void)
         cmocka_unit_test(answers_of_the_api),
         cmocka_unit_test(grace_of_the_policy),
         cmocka_unit_test(the_page_tells_of_each),
+        cmocka_unit_test(scripts_know_the_classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

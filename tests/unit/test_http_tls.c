@@ -2,6 +2,7 @@
 #include "net_fixture.h"
 #include "net_tls.h"
 
+#include "lunexec/clock.h"
 #include "lunexec/file.h"
 #include "lunexec/mem.h"
 
@@ -94,6 +95,36 @@ static void test_authorities(void **state)
     check_refused(tls, &(struct lx_http_opts){.ca_file = other});
     check_refused(tls, &(struct lx_http_opts){.ca_data = other_text});
     check_refused(tls, &(struct lx_http_opts){0});
+}
+
+/* A bundle that is replaced, as when a cluster's authority rotates, is trusted soon after. */
+static void test_authority_rotates(void **state)
+{
+    struct tls *tls = *state;
+    lx_auto(str) char *path = file_path(tls, "trust.pem");
+    lx_auto(str) char *old_text = file_text(tls, "other.pem");
+    lx_auto(str) char *new_text = file_text(tls, "ca.pem");
+    assert_int_equal(lx_file_write(path, old_text, strlen(old_text), 0600, NULL), 0);
+    tls_server_start(tls->fixture.loop, tls->folder, "server", false, &tls->server);
+    lx_auto(str) char *url = lx_strf("%s/", tls->server.url);
+    struct lx_http_opts opts = {.ca_file = path, .ca_cache_s = 1};
+    struct lx_http_req req = {.url = url, .timeout_ms = 15000};
+    assert_int_equal(lx_http_new(tls->fixture.loop, &opts, &tls->fixture.http, NULL), 0);
+    bool trusted = false, replaced = false;
+    uint64_t end = lx_now_ms() + 10000;
+    while (!trusted && lx_now_ms() < end) {
+        struct answer answer;
+        answer_init(&answer);
+        call_wait(&tls->fixture, &req, &answer);
+        trusted = answer.result.reach == LX_HTTP_ANSWERED;
+        assert_true(replaced || !trusted);
+        answer_done(&answer);
+        if (!replaced)
+            assert_int_equal(lx_file_write(path, new_text, strlen(new_text), 0600, NULL), 0);
+        replaced = true;
+    }
+    lx_http_free(tls->fixture.http);
+    assert_true(trusted);
 }
 
 static void test_wrong_name(void **state)
@@ -260,9 +291,9 @@ static void test_h2_server_dies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_authorities),    TEST(test_wrong_name),  TEST(test_client_certificate),
-        TEST(test_missing_files),  TEST(test_h2_parallel), TEST(test_h2_cancel_then_go_on),
-        TEST(test_h2_server_dies),
+        TEST(test_authorities),          TEST(test_authority_rotates), TEST(test_wrong_name),
+        TEST(test_client_certificate),   TEST(test_missing_files),     TEST(test_h2_parallel),
+        TEST(test_h2_cancel_then_go_on), TEST(test_h2_server_dies),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
 }
