@@ -53,23 +53,29 @@ static void fail_stuck(struct lx_run *run, const struct lx_stuck *stuck)
     lx_run_end(run);
 }
 
+static uint64_t pause_of(uint64_t grace, uint64_t waited)
+{
+    uint64_t left = waited < grace ? grace - waited : LOOK_AGAIN_MS;
+    return left < LOOK_AGAIN_MS ? left : LOOK_AGAIN_MS;
+}
+
 /* What waits for something that does not come gets its grace, and then the job fails. */
 static void watch_stuck(struct lx_run *run)
 {
     struct lx_stuck stuck = lx_run_stuck(run);
     uint64_t now = lx_now_ms();
-    if (stuck.kind != run->stuck_kind)
+    /* What is not seen while the API server is in trouble may be there all the same. */
+    if (stuck.kind != run->stuck_kind || !lx_watch_current(run->ex->watch))
         run->stuck_since_ms = now;
     run->stuck_kind = stuck.kind;
     lx_timer_stop(run->state_timer);
     if (stuck.kind == LX_FAIL_NONE)
         return;
     uint64_t grace = lx_grace_of(&run->grace, &stuck), waited = now - run->stuck_since_ms;
-    if (waited >= grace)
+    if (waited >= grace && lx_watch_current(run->ex->watch))
         fail_stuck(run, &stuck);
     else
-        lx_timer_start(run->state_timer,
-                       grace - waited < LOOK_AGAIN_MS ? grace - waited : LOOK_AGAIN_MS, 0);
+        lx_timer_start(run->state_timer, pause_of(grace, waited), 0);
 }
 
 void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted)

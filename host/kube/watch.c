@@ -218,6 +218,11 @@ void lx_watch_pause(struct lx_watch *watch)
     (void)lx_watch_stopped(watch);
 }
 
+bool lx_watch_current(const struct lx_watch *watch)
+{
+    return watch->running && watch->known && watch->healthy && watch->trouble.code == LX_OK;
+}
+
 const struct lx_pod *lx_watch_find(struct lx_watch *watch, const char *job_name)
 {
     return watch->running ? lx_watch_cache_find(watch->cache, job_name) : NULL;

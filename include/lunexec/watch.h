@@ -64,6 +64,10 @@ void lx_watch_pause(struct lx_watch *watch);
 void lx_watch_resume(struct lx_watch *watch);
 void lx_watch_free(struct lx_watch *watch);
 
+/* Whether what lx_watch_find tells is up to date: listed once, and watched since without trouble.
+ */
+bool lx_watch_current(const struct lx_watch *watch);
+
 /* The current record of the pod of a Job (newest by creation if several), NULL if none. Borrowed
  * until control returns to the loop. */
 const struct lx_pod *lx_watch_find(struct lx_watch *watch, const char *job_name);

@@ -122,10 +122,14 @@ outcome("again_wrong", "7.4", "an answer of retry() that cannot be: the failure 
 outcome("podless", "7.2", "a Job without a pod fails after its grace", "markErrored",
         "the cluster made no pod for it", script=Script(podless=True, then=Script(podless=True)),
         **AGAIN)
+outcome("blind", "7.2", "a pod that cannot be seen for a while is not missing", "markComplete",
+        prepare=lambda w: w.kube.refusals.update({("list", "pods"): [
+            status(500, "InternalError", "etcdserver: leader changed")] * 6}), **AGAIN)
 row("7.4", "attempts have names of their own", "again",
     lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]))
 row("7.4", "never two attempts at once", "again_thrice",
     lambda w: equal((w.kube.most, len(w.kube.names)), (1, 3)))
+row("7.2", "and its job has one attempt", "blind", lambda w: equal(len(w.kube.names), 1))
 row("7.4", "a failure that stands has one attempt", "again_exit", lambda w: equal(len(w.kube.names), 1))
 row("7.4", "the next attempt's log says why the last one ended", "again",
     lambda w: has(w.frontend.log("setup.workspace")["out"], "attempt 1 ended (evicted)",

@@ -214,7 +214,10 @@ static void test_forbidden(void **state)
     };
     struct seen seen;
     struct fake *fake = begin(steps, 3, &seen);
+    WAIT_UNTIL(fake, seen.reports == 1);
+    assert_false(lx_watch_current(seen.watch));
     WAIT_UNTIL(fake, seen.reports == 2);
+    assert_true(lx_watch_current(seen.watch));
     WAIT_UNTIL(fake, fake_finished(fake));
     assert_string_equal(lx_buf_str(&seen.health),
                         "cannot watch pods; needed: pods: list, watch in namespace ns: pods is "
