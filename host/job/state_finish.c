@@ -193,7 +193,8 @@ void lx_state_gone(struct lx_run *run)
     lx_log(ex->opts.log, ok ? LX_LOG_INFO : LX_LOG_WARN, ok ? "job completed" : "job failed",
            LX_STR("job", run->job->uid), LX_STR("queue", run->job->queue),
            LX_STR("failure", ok ? NULL : lx_failure_name(run->failure.kind)),
-           LX_STR("error", message), LX_INT("ms", took));
+           LX_STR("step", run->failure.step), LX_STR("reason", run->failure.reason),
+           LX_INT("attempt", run->attempt), LX_STR("error", message), LX_INT("ms", took));
     lx_job_metrics_handled(ex->metrics, ok, took);
     if (!ok)
         lx_job_metrics_failed(ex->metrics, run->failure.kind);
