@@ -19,7 +19,8 @@ local FIRST_DELAY_SECONDS = 10
 --- An eviction for what the job used itself: a volume over its size, more disk than its limit.
 local function is_own_doing(failure)
   local message = failure.message or ""
-  return message:find("exceeds the limit", 1, true) or message:find("exceeds the total limit", 1, true)
+  return message:find("exceeds the limit", 1, true)
+    or message:find("exceeds the total limit", 1, true)
 end
 
 --- Decides about a failure: nil lets it stand, a table runs the job once more from its beginning.

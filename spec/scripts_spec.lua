@@ -393,7 +393,8 @@ describe("scripts/retry.lua", function()
   end)
 
   it("lets an eviction stand that the job brought about", function()
-    assert.is_nil(retry("evicted", 1, 'Usage of EmptyDir volume "job-data" exceeds the limit "5Gi".'))
+    local usage = 'Usage of EmptyDir volume "job-data" exceeds the limit "5Gi".'
+    assert.is_nil(retry("evicted", 1, usage))
     assert.same({ delay = 10 }, retry("evicted", 1, "The node was low on resource: memory."))
   end)
 end)

@@ -192,8 +192,9 @@ static void test_the_other_functions(void **state)
                    json_pack("[{s:s,s:i},O,O]", "class", "evicted", "attempt", 1, task, settings));
     assert_true(json_is_integer(lx_json_path(results, "0.delay")));
     json_decref(results);
-    results = call(fx, "retry",
-                   json_pack("[{s:s,s:i},O,O]", "class", "exit-code", "attempt", 1, task, settings));
+    results =
+        call(fx, "retry",
+             json_pack("[{s:s,s:i},O,O]", "class", "exit-code", "attempt", 1, task, settings));
     assert_true(json_array_size(results) == 0 || json_is_null(json_array_get(results, 0)));
     json_decref(results);
     results = call(fx, "network", json_pack("[O]", settings));
