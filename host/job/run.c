@@ -73,6 +73,18 @@ static void on_state_timeout(void *arg)
     run->state->on_event(run, LX_EVENT_TIMEOUT);
 }
 
+/* What the time was spent on, where that is not the job's own work. free(). */
+static char *spent_on(const struct lx_run *run, const struct lx_stuck *stuck)
+{
+    if (stuck->kind != LX_FAIL_NONE)
+        return lx_strf(": its pod never started: %s%s%s", stuck->reason,
+                       *stuck->reason && *stuck->message ? ": " : "", stuck->message);
+    if (run->ended.kind != LX_FAIL_NONE)
+        return lx_strf(" while attempt %u was being removed, which had ended (%s): %s",
+                       run->attempt, lx_failure_name(run->ended.kind), run->ended.message);
+    return lx_strdup("");
+}
+
 static void on_deadline(void *arg)
 {
     struct lx_run *run = arg;
@@ -81,12 +93,9 @@ static void on_deadline(void *arg)
     struct lx_stuck stuck = {0};
     if (run->state_id == LX_STATE_PENDING)
         stuck = lx_run_stuck(run);
-    bool waited = stuck.kind != LX_FAIL_NONE;
-    lx_auto(str) char *text =
-        lx_strf("job exceeded maximum execution time of %s%s%s%s%s", limit,
-                waited ? ": its pod never started: " : "", waited ? stuck.reason : "",
-                waited && *stuck.reason && *stuck.message ? ": " : "", waited ? stuck.message : "");
-    lx_run_stop(run, waited ? stuck.kind : LX_FAIL_DEADLINE, text);
+    lx_auto(str) char *on = spent_on(run, &stuck);
+    lx_auto(str) char *text = lx_strf("job exceeded maximum execution time of %s%s", limit, on);
+    lx_run_stop(run, stuck.kind != LX_FAIL_NONE ? stuck.kind : LX_FAIL_DEADLINE, text);
 }
 
 static void cancel_calls(struct lx_run *run)

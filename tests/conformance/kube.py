@@ -41,6 +41,7 @@ class Kube(Peer):
         self.forbidden = set()                         # (verb, kind)
         self.refusals = {}                             # (verb, kind): answers, one each
         self.version, self.events = 100, []
+        self.stubborn = False                          # deleted Jobs stay, as with a silent node
         self.closed = False
         self.names = []                                # every Job ever made
         self.most = 0                                  # Jobs at a time
@@ -99,6 +100,8 @@ class Kube(Peer):
         if name not in self.made[kind]:
             return status(404, "NotFound", f'{kind} "{name}" not found')
         self.deleted[kind].append(name)
+        if kind == "jobs" and self.stubborn:
+            return 200, self.made[kind][name]
         gone = self.made[kind].pop(name)
         if kind == "jobs" and name in self.made["pods"]:
             self.event("DELETED", self.made["pods"].pop(name))

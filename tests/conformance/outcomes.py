@@ -99,6 +99,11 @@ row("7.5", "a Job that cannot be deleted: the job is complete all the same", "de
 AGAIN = {"LUNEXEC_POLICY_DIR": str(pathlib.Path(__file__).resolve().parent.parent / "fixtures/again")}
 
 
+def holds_many(deletes):
+    if len(deletes) < 3:
+        raise AssertionError(f"{len(deletes)} deletes")
+
+
 def ended(reason):
     return Script(pod={"phase": "Failed", "reason": reason, "message": "so it is"})
 
@@ -162,6 +167,13 @@ row("7.4", "a job that is cancelled between attempts: markFailed", "cancelled_be
     lambda w: equal(w.frontend.marks()[0].name, "markFailed"))
 row("7.4", "and no other attempt is made", "cancelled_between",
     lambda w: equal((len(w.kube.names), len(w.kube.made["jobs"])), (1, 0)))
+
+outcome("never_gone", "7.4", "an attempt that does not go away: no other one, until the job's time ends",
+        "markErrored", "job exceeded maximum execution time of 3s", "(evicted)", "Evicted: so it is",
+        script=ended("Evicted"), prepare=lambda w: setattr(w.kube, "stubborn", True),
+        EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="3s", **AGAIN)
+row("7.4", "and then it had the one attempt", "never_gone",
+    lambda w: equal(len(w.kube.names), 1) or holds_many(w.kube.deleted["jobs"]))
 
 # --- 2.1 payloads
 
