@@ -5,6 +5,7 @@
 #include "app/relay.h"
 #include "app/reload.h"
 #include "app/startup.h"
+#include "app/state.h"
 #include "lunexec/executor.h"
 #include "lunexec/http.h"
 #include "lunexec/rand.h"
@@ -22,13 +23,16 @@
 struct app {
     struct lx_settings settings;
     struct lx_kube_config kube_config;
-    char *executor_name, *queue_label, *git_version;
+    char *new_name;            /* the executor's, when no state directory has one */
+    const char *executor_name; /* what it is called */
+    struct lx_state *state;    /* NULL: none */
+    char *queue_label, *git_version;
     json_t *policy_settings;
     struct lx_guardrails *guardrails;
     char *const *environment; /* ours, for git */
     struct lx_loop *loop;
     struct lx_log *log;
-    struct lx_signal *signals[3];
+    struct lx_signal *signals[4];
     struct lx_http *http;
     struct lx_metrics *metrics;
     struct lx_health *health;
@@ -65,6 +69,36 @@ static void on_signal(void *arg, int signum)
         lx_executor_drain(app->executor);
 }
 
+static void hand_over(void *arg)
+{
+    struct app *app = arg;
+    lx_health_set_ready(app->health, false);
+    if (app->executor)
+        lx_executor_hand_over(app->executor);
+    else
+        lx_loop_stop(app->loop);
+}
+
+/* SIGUSR2 */
+static void on_handover(void *arg, int signum)
+{
+    struct app *app = arg;
+    if (app->state && lx_state_journal(app->state)) {
+        lx_log(app->log, LX_LOG_INFO, "asked to hand over", LX_INT("signal", signum));
+        hand_over(app);
+    } else {
+        lx_log(app->log, LX_LOG_WARN,
+               "SIGUSR2 is ignored: without LUNEXEC_STATE_DIR nobody can go on with the jobs");
+    }
+}
+
+static void on_asked(void *arg)
+{
+    struct app *app = arg;
+    lx_log(app->log, LX_LOG_INFO, "another process asks for the state directory, handing over");
+    hand_over(app);
+}
+
 static void on_idle(void *arg)
 {
     struct app *app = arg;
@@ -82,6 +116,7 @@ static struct lx_executor_opts executor_opts(struct app *app)
     opts.metrics = app->metrics;
     opts.http = app->http;
     opts.executor_name = app->executor_name;
+    opts.journal = app->state ? lx_state_journal(app->state) : NULL;
     opts.queue_label = app->queue_label;
     opts.environment = app->environment;
     opts.guardrails = app->guardrails;
@@ -138,11 +173,9 @@ static int open_queue(struct app *app, struct lx_err *err)
     return lx_queue_new(app->loop, app->http, &opts, app->log, &app->queue, err);
 }
 
-static void on_git_version(void *arg, const char *version)
+static void begin(struct app *app)
 {
-    struct app *app = arg;
     struct lx_err err;
-    app->git_version = lx_strdup(version);
     if (open_queue(app, &err) < 0) {
         fail(app, err.text);
         return;
@@ -155,6 +188,45 @@ static json_t *policy_status(void *arg)
 {
     const struct app *app = arg;
     return lx_reload_status(app->reload);
+}
+
+static void without_state(struct app *app, const char *why)
+{
+    lx_log(app->log, LX_LOG_WARN,
+           "running without a state directory: jobs that run when this process dies are lost, and "
+           "an upgrade has to wait for them",
+           LX_STR("LUNEXEC_STATE_DIR", app->settings.state_dir), LX_STR("error", why));
+}
+
+static void on_state(void *arg, const struct lx_err *err)
+{
+    struct app *app = arg;
+    if (err)
+        without_state(app, err->text);
+    else
+        app->executor_name = lx_state_name(app->state);
+    begin(app);
+}
+
+static void on_git_version(void *arg, const char *version)
+{
+    struct app *app = arg;
+    struct lx_state_opts opts = {
+        .loop = app->loop,
+        .log = app->log,
+        .dir = app->settings.state_dir,
+        .new_name = app->new_name,
+        .ready = on_state,
+        .asked = on_asked,
+        .arg = app,
+    };
+    app->git_version = lx_strdup(version);
+    if (opts.dir) {
+        app->state = lx_state_new(&opts);
+        return;
+    }
+    without_state(app, NULL);
+    begin(app);
 }
 
 static void on_policy_ready(void *arg, const struct lx_err *err)
@@ -191,8 +263,8 @@ static int name_executor(struct app *app, struct lx_err *err)
         gethostname(host, sizeof host - 1);
     if (lx_uuid4(uuid, err) < 0)
         return -1;
-    app->executor_name =
-        lx_strf("%s-%s", app->settings.hostname ? app->settings.hostname : host, uuid);
+    app->new_name = lx_strf("%s-%s", app->settings.hostname ? app->settings.hostname : host, uuid);
+    app->executor_name = app->new_name;
     if (app->settings.queue_name) {
         app->queue_label = lx_strdup(app->settings.queue_name);
     } else {
@@ -253,6 +325,8 @@ static int open_all(struct app *app, struct lx_err *err)
         if (lx_signal_new(app->loop, signals[i], on_signal, app, &app->signals[i], err) < 0)
             return -1;
     }
+    if (lx_signal_new(app->loop, SIGUSR2, on_handover, app, &app->signals[3], err) < 0)
+        return -1;
     if (lx_app_http(app->loop, &app->settings, &app->http, err) < 0 ||
         lx_kube_new(app->loop, &app->kube_config, app->log, &app->kube, err) < 0 ||
         open_policy(app, err) < 0)
@@ -265,6 +339,7 @@ static int open_all(struct app *app, struct lx_err *err)
 static void close_all(struct app *app)
 {
     lx_executor_free(app->executor);
+    lx_state_free(app->state);
     lx_startup_free(app->ping);
     lx_startup_free(app->git);
     lx_queue_free(app->queue);
@@ -273,12 +348,12 @@ static void close_all(struct app *app)
     lx_relay_free(app->relay);
     lx_kube_free(app->kube);
     lx_http_free(app->http);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         lx_signal_free(app->signals[i]);
     lx_metrics_free(app->metrics);
     json_decref(app->policy_settings);
     lx_guardrails_free(app->guardrails);
-    free(app->executor_name);
+    free(app->new_name);
     free(app->queue_label);
     free(app->git_version);
 }

@@ -54,6 +54,7 @@ struct lx_settings {
     json_t *security_context;
 
     /* Lunexec's own */
+    char *state_dir;
     char *network_profile;
     json_t *network_frontend, *network_dns, *network_listed, *network_blocked;
     bool user_namespaces;

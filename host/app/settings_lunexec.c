@@ -98,6 +98,11 @@ static const struct lx_setting table[] = {
      .help =
          "Where EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME's claim is mounted in the executor; "
          "the shared-volume layout puts its workspaces there."},
+    {.name = "LUNEXEC_STATE_DIR",
+     .type = LX_SET_STRING,
+     .at = FIELD(state_dir),
+     .help = "Directory that survives a restart, for one executor: with it a restarted executor "
+             "has the same name and goes on with the jobs that run; unset: they are lost."},
     {.name = "LUNEXEC_SPOOL_DIR",
      .also = "TMPDIR",
      .type = LX_SET_STRING,

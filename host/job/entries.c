@@ -1,4 +1,4 @@
-#include "job/entries.h"
+#include "job/entries_priv.h"
 
 #include "lunexec/clock.h"
 #include "lunexec/text.h"
@@ -13,42 +13,6 @@
 #define UPDATE_PATIENCE_MS 60000
 /* Once a job's limit is used up, each further entry may still keep this much. */
 #define ENTRY_LIMIT_MIN ((uint64_t)64 * 1024)
-
-struct lx_entry {
-    struct lx_list link;
-    struct lx_entries *entries;
-    char *key;
-    char **command;
-    struct timespec start;
-    uint64_t start_ms, ended_ms; /* ended_ms 0: it has not, or is finished as it ends */
-    struct lx_sink *sink;
-    int64_t id; /* 0 until added */
-    bool finished, failed, final_sent;
-    bool past;   /* of an earlier attempt */
-    bool result; /* the server reads results from it */
-    bool broken; /* its log could not be kept; the sink says so in its last line */
-    int64_t exit_code, duration_ms;
-
-    struct lx_queue_call *call; /* add or update in flight */
-    struct lx_out_source out;   /* what the call sends */
-    bool sending_final;
-    uint64_t sent_size, sent_ms;
-};
-
-struct lx_entries {
-    const struct lx_executor_opts *opts;
-    const struct lx_job *job;
-    const struct lx_mask *mask;
-    struct lx_spool_budget *spool;
-    uint64_t deadline_ms;
-    struct lx_list list;
-    int64_t last_id; /* of the entry added last; ids count up from 1 (contract 1.7) */
-    struct lx_timer *timer;
-    struct lx_task pump_task, done_task;
-    bool flushing, abandoned, has_error;
-    struct lx_err error;
-    void (*done)(void *arg);
-};
 
 static void pump(void *arg);
 
@@ -71,7 +35,7 @@ static void changed(struct lx_entries *entries)
 
 struct lx_entries *lx_entries_new(const struct lx_executor_opts *opts, const struct lx_job *job,
                                   const struct lx_mask *mask, struct lx_spool_budget *spool,
-                                  uint64_t deadline_ms)
+                                  uint64_t deadline_ms, struct lx_journal_writer *journal)
 {
     struct lx_entries *entries = lx_alloc(sizeof *entries);
     entries->opts = opts;
@@ -79,6 +43,7 @@ struct lx_entries *lx_entries_new(const struct lx_executor_opts *opts, const str
     entries->mask = mask;
     entries->spool = spool;
     entries->deadline_ms = deadline_ms;
+    entries->journal = journal;
     lx_list_init(&entries->list);
     entries->timer = lx_timer_new(opts->loop, pump, entries);
     lx_task_init(&entries->pump_task, pump, entries);
@@ -89,6 +54,9 @@ static void entry_free(struct lx_entry *entry)
 {
     lx_queue_cancel(entry->call);
     lx_sink_free(entry->sink);
+    for (struct lx_list *it; (it = lx_list_shift(&entry->replay));)
+        lx_entry_line_free(lx_container_of(it, struct lx_entry_line, link));
+    free(entry->kept);
     lx_strv_free(entry->command);
     free(entry->key);
     free(entry);
@@ -107,6 +75,13 @@ void lx_entries_free(struct lx_entries *entries)
     free(entries);
 }
 
+static uint64_t output_size(const struct lx_entry *entry)
+{
+    if (entry->kept)
+        return entry->kept_len;
+    return entry->sink ? lx_sink_size(entry->sink) : 0;
+}
+
 /* What an entry that is opened now may keep: a step's limit, or what the steps before it have left
  * of the job's; 0: no limit. */
 static uint64_t limit_left(const struct lx_entries *entries)
@@ -117,8 +92,8 @@ static uint64_t limit_left(const struct lx_entries *entries)
         return step;
     lx_list_each (it, &entries->list) {
         const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
-        if (!entry->result && entry->sink)
-            used += lx_sink_size(entry->sink);
+        if (!entry->result)
+            used += output_size(entry);
     }
     uint64_t left = used < job ? job - used : 0;
     if (left < ENTRY_LIMIT_MIN)
@@ -126,19 +101,16 @@ static uint64_t limit_left(const struct lx_entries *entries)
     return step > 0 && step < left ? step : left;
 }
 
-struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char *const *command)
+struct lx_entry *lx_entry_new(struct lx_entries *entries, const char *key, char **command)
 {
     struct lx_entry *entry = lx_alloc(sizeof *entry);
     entry->entries = entries;
     entry->key = lx_strdup(key);
+    entry->command = command;
     entry->start = lx_wall();
     entry->start_ms = lx_now_ms();
-    if (command) {
-        size_t n = lx_strv_len(command);
-        entry->command = lx_alloc_array(n + 1, sizeof *entry->command);
-        for (size_t i = 0; i < n; i++)
-            entry->command[i] = lx_mask_strdup(entries->mask, command[i]);
-    }
+    entry->index = entries->n++;
+    lx_list_init(&entry->replay);
     /* The server reads results from .post entries: those are kept whole, and as they are but for
      * the job's secrets (contract 8.4). */
     entry->result = lx_ends_with(key, ".post");
@@ -154,6 +126,20 @@ struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char
     if (lx_sink_new(&opts, &entry->sink, &err) < 0)
         remember(entry, &err, "opening the log");
     changed(entries);
+    return entry;
+}
+
+struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char *const *command)
+{
+    char **masked = NULL;
+    if (command) {
+        size_t n = lx_strv_len(command);
+        masked = lx_alloc_array(n + 1, sizeof *masked);
+        for (size_t i = 0; i < n; i++)
+            masked[i] = lx_mask_strdup(entries->mask, command[i]);
+    }
+    struct lx_entry *entry = lx_entry_new(entries, key, masked);
+    lx_entry_record(entry);
     return entry;
 }
 
@@ -181,25 +167,58 @@ static bool is_open(const struct lx_entry *entry)
     return entry->sink && !entry->finished && !entry->broken;
 }
 
+/* A line of our own, into the sink. */
+static void put_line(struct lx_entry *entry, bool raw, const char *text)
+{
+    struct lx_err err;
+    int result = raw ? lx_sink_raw(entry->sink, text, &err) : lx_sink_line(entry->sink, text, &err);
+    note_write(entry, result, &err);
+}
+
+/* Lines that an earlier process put where the output is now. */
+void lx_entry_replay(struct lx_entry *entry, bool all)
+{
+    struct lx_entry_line *line;
+    while ((line = lx_entry_next_line(entry, all))) {
+        if (is_open(entry))
+            put_line(entry, line->raw, line->text);
+        lx_entry_line_free(line);
+    }
+}
+
 void lx_entry_write(struct lx_entry *entry, const char *data, size_t len)
 {
     struct lx_err err;
-    if (is_open(entry))
-        note_write(entry, lx_sink_write(entry->sink, data, len, &err), &err);
+    if (is_open(entry) && !entry->stream) {
+        entry->stream = true;
+        lx_entry_record(entry);
+    }
+    while (is_open(entry) && len > 0) {
+        size_t n = lx_entry_before_line(entry, len);
+        note_write(entry, lx_sink_write(entry->sink, data, n, &err), &err);
+        entry->fed += n;
+        data += n;
+        len -= n;
+        lx_entry_replay(entry, false);
+    }
+}
+
+static void own_line(struct lx_entry *entry, bool raw, const char *text)
+{
+    if (!is_open(entry))
+        return;
+    lx_entry_record_line(entry, raw, text);
+    put_line(entry, raw, text);
 }
 
 void lx_entry_line(struct lx_entry *entry, const char *text)
 {
-    struct lx_err err;
-    if (is_open(entry))
-        note_write(entry, lx_sink_line(entry->sink, text, &err), &err);
+    own_line(entry, false, text);
 }
 
 void lx_entry_raw(struct lx_entry *entry, const char *text)
 {
-    struct lx_err err;
-    if (is_open(entry))
-        note_write(entry, lx_sink_raw(entry->sink, text, &err), &err);
+    own_line(entry, true, text);
 }
 
 void lx_entry_ended(struct lx_entry *entry)
@@ -213,12 +232,18 @@ void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
     struct lx_err err;
     if (entry->finished)
         return;
+    lx_entry_replay(entry, true);
+    if (is_open(entry) && lx_sink_size(entry->sink) < entry->hold)
+        own_line(entry, false,
+                 "[lunexec] this log was longer before the executor was restarted: what is missing "
+                 "can no longer be read");
     if (is_open(entry) && lx_sink_close(entry->sink, &err) < 0)
         remember(entry, &err, "keeping the log");
     entry->finished = true;
     entry->exit_code = exit_code;
     lx_entry_ended(entry);
     entry->duration_ms = (int64_t)(entry->ended_ms - entry->start_ms);
+    lx_entry_record(entry);
     changed(entry->entries);
 }
 
@@ -245,12 +270,25 @@ bool lx_entry_finished(const struct lx_entry *entry)
     return entry->finished;
 }
 
+static ssize_t read_kept(void *arg, uint64_t offset, char *out, size_t size)
+{
+    const struct lx_entry *entry = arg;
+    size_t rest = offset < entry->kept_len ? entry->kept_len - (size_t)offset : 0;
+    size_t n = rest < size ? rest : size;
+    memcpy(out, entry->kept + offset, n);
+    return (ssize_t)n;
+}
+
+static struct lx_out_source output_of(struct lx_entry *entry)
+{
+    if (entry->kept)
+        return (struct lx_out_source){.len = entry->kept_len, .read = read_kept, .arg = entry};
+    return entry->sink ? lx_sink_source(entry->sink) : (struct lx_out_source){0};
+}
+
 static struct lx_log_entry wire_entry(struct lx_entry *entry, bool with_output)
 {
-    if (with_output && entry->sink)
-        entry->out = lx_sink_source(entry->sink);
-    else
-        entry->out = (struct lx_out_source){0};
+    entry->out = with_output ? output_of(entry) : (struct lx_out_source){0};
     return (struct lx_log_entry){
         .key = entry->key,
         .command = (const char *const *)entry->command,
@@ -273,6 +311,7 @@ static void on_added(void *arg, int64_t id, const struct lx_err *err)
             entry->entries->abandoned = true;
     } else {
         entry->id = entry->entries->last_id = id;
+        lx_entry_record(entry);
     }
     pump(entry->entries);
 }
@@ -285,6 +324,8 @@ static void on_updated(void *arg, const struct lx_err *err)
     if (!err) {
         entry->sent_size = entry->out.len;
         entry->final_sent = entry->sending_final;
+        if (entry->final_sent)
+            lx_entry_record_delivered(entry);
     } else if (entry->sending_final || err->code == LX_E_NOT_FOUND) {
         remember(entry, err, "updating it");
         entry->failed = true;
@@ -303,6 +344,10 @@ static void send_update(struct lx_entry *entry, uint64_t now)
     struct lx_log_entry wire = wire_entry(entry, true);
     uint64_t deadline = entries->deadline_ms;
     entry->sending_final = entry->finished;
+    if (entry->out.len > entry->sent_max) {
+        entry->sent_max = entry->out.len;
+        lx_entry_record(entry);
+    }
     if (!entry->finished && deadline > now + UPDATE_PATIENCE_MS)
         deadline = now + UPDATE_PATIENCE_MS;
     entry->call = lx_queue_update_entry(entries->opts->queue, entries->job, entry->id, &wire,
@@ -314,10 +359,10 @@ static uint64_t update_due(const struct lx_entry *entry)
 {
     if (entry->id == 0 || entry->call || entry->failed || entry->final_sent)
         return UINT64_MAX;
-    uint64_t size = entry->sink ? lx_sink_size(entry->sink) : 0;
+    uint64_t size = output_size(entry);
     if (entry->finished)
         return 0;
-    if (size == entry->sent_size)
+    if (size == entry->sent_size || size < entry->hold)
         return UINT64_MAX;
     if (entry->sent_ms == 0)
         return 0;
@@ -338,6 +383,8 @@ static void pump_add(struct lx_entries *entries)
         if (!entry->call) {
             struct lx_log_entry wire = wire_entry(entry, false);
             wire.expect_id = entries->last_id + 1;
+            wire.maybe_added = entries->restarted;
+            entries->restarted = false;
             entry->call = lx_queue_add_entry(entries->opts->queue, entries->job, &wire,
                                              entries->deadline_ms, on_added, entry);
         }
@@ -361,7 +408,7 @@ static void pump(void *arg)
 {
     struct lx_entries *entries = arg;
     uint64_t now = lx_now_ms(), next = UINT64_MAX;
-    if (!entries->abandoned) {
+    if (!entries->abandoned && !entries->paused) {
         pump_add(entries);
         lx_list_each (it, &entries->list) {
             struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
@@ -403,4 +450,18 @@ void lx_entries_abandon(struct lx_entries *entries)
         entry->call = NULL;
     }
     changed(entries);
+}
+
+void lx_entries_pause(struct lx_entries *entries)
+{
+    entries->paused = true;
+}
+
+bool lx_entries_busy(const struct lx_entries *entries)
+{
+    lx_list_each (it, &entries->list) {
+        if (lx_container_of(it, struct lx_entry, link)->call)
+            return true;
+    }
+    return false;
 }

@@ -6,6 +6,7 @@
 #ifndef LX_JOB_ENTRIES_H
 #define LX_JOB_ENTRIES_H
 
+#include "job/journal_writer.h"
 #include "lunexec/executor.h"
 #include "lunexec/mask.h"
 #include "lunexec/sink.h"
@@ -13,11 +14,11 @@
 struct lx_entries;
 struct lx_entry;
 
-/* `job`, `mask` and `spool` are borrowed. `deadline_ms` (monotonic) ends the patience with the
- * frontend. */
+/* `job`, `mask`, `spool` and `journal` (NULL: nothing is kept) are borrowed. `deadline_ms`
+ * (monotonic) ends the patience with the frontend. */
 struct lx_entries *lx_entries_new(const struct lx_executor_opts *opts, const struct lx_job *job,
                                   const struct lx_mask *mask, struct lx_spool_budget *spool,
-                                  uint64_t deadline_ms);
+                                  uint64_t deadline_ms, struct lx_journal_writer *journal);
 /* Cancels what is in flight. */
 void lx_entries_free(struct lx_entries *entries);
 
@@ -57,5 +58,34 @@ const struct lx_err *lx_entries_error(const struct lx_entries *entries);
 
 /* The frontend no longer knows the job: nothing further is sent, everything counts as delivered. */
 void lx_entries_abandon(struct lx_entries *entries);
+
+/* Nothing further is sent; for a process that is about to end. */
+void lx_entries_pause(struct lx_entries *entries);
+/* A call is underway. */
+bool lx_entries_busy(const struct lx_entries *entries);
+
+/* ---- Across restarts: with a journal all the above is kept in it ---- */
+
+/* Brings back what an earlier process kept. `keys` (NULL-terminated, in their order) are the
+ * journal's keys of this job. Entries of containers are open again until their logs have been read
+ * anew and end; what was shown of them is not taken back meanwhile. `on_line` gets each line of our
+ * own, with the key of its entry. */
+void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *journal,
+                        char *const *keys,
+                        void (*on_line)(void *arg, const char *key, const char *text), void *arg);
+
+/* The containers are about to go: keeps the whole output of finished entries that is not delivered
+ * yet. false: not yet possible for one of them, whose update is underway. */
+bool lx_entries_keep(struct lx_entries *entries);
+
+/* What wrote the entries that are still open is begun anew: finishes them with a line that says so;
+ * not the entry with the key `except` (may be NULL). */
+void lx_entries_interrupted(struct lx_entries *entries, const char *except, const char *text);
+
+/* The containers are gone: entries that are still open have lost output; that is an error. */
+void lx_entries_lost(struct lx_entries *entries);
+
+/* Puts everything into the journal anew. */
+void lx_entries_rewrite(struct lx_entries *entries);
 
 #endif

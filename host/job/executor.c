@@ -2,6 +2,9 @@
 
 #include "lunexec/plan.h"
 
+/* More jobs than EXECUTOR_MAXIMUM_NUM_JOBS run when that was larger before a restart. */
+#define ADOPTED_MAX ((size_t)100000)
+
 static void on_poll(void *arg)
 {
     struct lx_executor *ex = arg;
@@ -29,11 +32,39 @@ static void on_pod(void *arg, enum lx_pod_event event, const struct lx_pod *pod)
 static void on_watch_health(void *arg, bool healthy, const struct lx_err *err)
 {
     struct lx_executor *ex = arg;
-    if (healthy)
+    if (healthy) {
         lx_log(ex->opts.log, LX_LOG_DEBUG, "watching pods");
-    else
+        ex->pods_known = true;
+        lx_adopt_go_on(ex);
+    } else {
         lx_log(ex->opts.log, LX_LOG_ERROR, "watching pods fails, running jobs wait for it",
                LX_ERR(err));
+    }
+}
+
+static void rewrite(void *arg)
+{
+    lx_adopt_rewrite(arg);
+}
+
+static void on_journal_health(void *arg, bool healthy)
+{
+    if (healthy)
+        lx_intake_poll(arg);
+}
+
+static void open_journal(struct lx_executor *ex)
+{
+    struct lx_journal_writer_opts opts = {
+        .loop = ex->opts.loop,
+        .log = ex->opts.log,
+        .journal = ex->opts.journal,
+        .rewrite = rewrite,
+        .on_health = on_journal_health,
+        .arg = ex,
+    };
+    if (opts.journal)
+        ex->journal = lx_journal_writer_new(&opts);
 }
 
 static void free_policies(struct lx_executor *ex)
@@ -64,7 +95,7 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
     ex->history = lx_history_new();
     ex->recent = lx_recent_new();
     lx_limiter_init(&ex->limiter, (size_t)opts->max_jobs);
-    ex->by_job_name = lx_map_new((size_t)opts->max_jobs + 1, NULL);
+    ex->by_job_name = lx_map_new((size_t)opts->max_jobs + ADOPTED_MAX, NULL);
 
     char label[LX_EXECUTOR_LABEL_SIZE];
     lx_executor_label(opts->executor_name, label);
@@ -87,6 +118,7 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
     ex->metrics = lx_job_metrics_new(opts->metrics, opts->queue_label);
     ex->poll_timer = lx_timer_new(opts->loop, on_poll, ex);
     ex->active_timer = lx_timer_new(opts->loop, on_max_active, ex);
+    open_journal(ex);
     *ret_executor = ex;
     return 0;
 }
@@ -101,10 +133,12 @@ void lx_executor_free(struct lx_executor *ex)
         lx_run_free(lx_container_of(it, struct lx_run, link));
     if (ex->idle_told)
         lx_task_cancel(&ex->idle_task);
+    lx_journal_writer_free(ex->journal);
     free_policies(ex);
     lx_watch_free(ex->watch);
     lx_timer_free(ex->poll_timer);
     lx_timer_free(ex->active_timer);
+    lx_timer_free(ex->handover_timer);
     lx_job_metrics_free(ex->metrics);
     lx_map_free(ex->by_job_name);
     lx_tokens_free(ex->tokens);
@@ -113,6 +147,7 @@ void lx_executor_free(struct lx_executor *ex)
 
 void lx_executor_start(struct lx_executor *ex)
 {
+    lx_adopt_all(ex);
     lx_heartbeat_start(ex);
     if (ex->opts.max_active_ms > 0)
         lx_timer_start(ex->active_timer, (uint64_t)ex->opts.max_active_ms, 0);

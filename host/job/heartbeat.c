@@ -7,6 +7,8 @@
 #include "lunexec/text.h"
 
 #define HEARTBEAT_MS 5000
+/* While jobs wait to be taken up. */
+#define ADOPTING_MS 1000
 
 static bool contains(char *const *list, const char *uid)
 {
@@ -21,10 +23,10 @@ static bool contains(char *const *list, const char *uid)
 static char **claimed_uids(const struct lx_executor *ex)
 {
     size_t n = 0;
-    char **uids = lx_alloc_array(ex->limiter.limit + 1, sizeof *uids);
+    char **uids = lx_alloc_array(lx_executor_running(ex) + 1, sizeof *uids);
     lx_list_each (it, &ex->runs) {
         const struct lx_run *run = lx_container_of(it, struct lx_run, link);
-        if (lx_run_alive(run) && n < ex->limiter.limit)
+        if (lx_run_alive(run))
             uids[n++] = lx_strdup(run->job->uid);
     }
     return uids;
@@ -47,8 +49,21 @@ static void react(struct lx_executor *ex, char *const *known, char *const *cance
                    LX_STR("job", run->job->uid));
             lx_run_stop(run, LX_FAIL_LOST,
                         "the frontend no longer knows this job as this executor's");
+        } else if (run->adopted && !run->confirmed) {
+            run->confirmed = true;
+            lx_task_post(ex->opts.loop, &run->enter_task);
         }
     }
+}
+
+static bool unconfirmed(const struct lx_executor *ex)
+{
+    lx_list_each (it, &ex->runs) {
+        const struct lx_run *run = lx_container_of(it, struct lx_run, link);
+        if (run->adopted && !run->confirmed)
+            return true;
+    }
+    return false;
 }
 
 static void on_beat(void *arg, char *const *known, char *const *cancel, const struct lx_err *err)
@@ -60,7 +75,7 @@ static void on_beat(void *arg, char *const *known, char *const *cancel, const st
     else
         react(ex, known, cancel);
     lx_strv_free(lx_take(ex->beat_uids));
-    lx_timer_start(ex->beat_timer, HEARTBEAT_MS, 0);
+    lx_timer_start(ex->beat_timer, unconfirmed(ex) ? ADOPTING_MS : HEARTBEAT_MS, 0);
 }
 
 static void beat(void *arg)
@@ -73,7 +88,7 @@ static void beat(void *arg)
 void lx_heartbeat_start(struct lx_executor *ex)
 {
     ex->beat_timer = lx_timer_new(ex->opts.loop, beat, ex);
-    lx_timer_start(ex->beat_timer, HEARTBEAT_MS, 0);
+    lx_timer_start(ex->beat_timer, unconfirmed(ex) ? 0 : HEARTBEAT_MS, 0);
 }
 
 void lx_heartbeat_stop(struct lx_executor *ex)

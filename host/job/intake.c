@@ -86,7 +86,8 @@ static void on_dequeued(void *arg, struct lx_job *job, const struct lx_err *err)
 
 void lx_intake_poll(struct lx_executor *ex)
 {
-    if (ex->draining || ex->dequeue || !lx_limiter_take(&ex->limiter))
+    if (ex->draining || ex->dequeue || !lx_journal_writer_healthy(ex->journal) ||
+        !lx_limiter_take(&ex->limiter))
         return;
     lx_timer_stop(ex->poll_timer);
     ex->dequeue = lx_queue_dequeue(ex->opts.queue, on_dequeued, ex);
@@ -96,8 +97,10 @@ void lx_intake_done(struct lx_executor *ex)
 {
     lx_limiter_give(&ex->limiter);
     lx_job_metrics_running(ex->metrics, ex->limiter.used);
-    if (lx_list_empty(&ex->runs))
+    if (lx_list_empty(&ex->runs)) {
         lx_watch_pause(ex->watch);
+        ex->pods_known = false;
+    }
     lx_intake_poll(ex);
     check_idle(ex);
 }

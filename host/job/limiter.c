@@ -7,13 +7,18 @@ void lx_limiter_init(struct lx_limiter *limiter, size_t limit)
     *limiter = (struct lx_limiter){.limit = limit};
 }
 
+void lx_limiter_force(struct lx_limiter *limiter)
+{
+    limiter->used++;
+    if (limiter->used > limiter->peak)
+        limiter->peak = limiter->used;
+}
+
 bool lx_limiter_take(struct lx_limiter *limiter)
 {
     if (limiter->used >= limiter->limit)
         return false;
-    limiter->used++;
-    if (limiter->used > limiter->peak)
-        limiter->peak = limiter->used;
+    lx_limiter_force(limiter);
     return true;
 }
 

@@ -2,7 +2,8 @@
 
 #include "lunexec/text.h"
 
-static void add(struct lx_list *objects, enum lx_object_role role, const char *name, size_t index)
+struct lx_object *lx_objects_restore(struct lx_list *objects, enum lx_object_role role,
+                                     const char *name, size_t index)
 {
     static const struct {
         enum lx_kube_kind kind;
@@ -21,6 +22,12 @@ static void add(struct lx_list *objects, enum lx_object_role role, const char *n
     object->name = lx_strdup(name);
     object->index = index;
     lx_list_push(objects, &object->link);
+    return object;
+}
+
+static void add(struct lx_list *objects, enum lx_object_role role, const char *name, size_t index)
+{
+    (void)lx_objects_restore(objects, role, name, index);
 }
 
 static struct lx_object *find(const struct lx_list *objects, enum lx_object_role role)

@@ -33,6 +33,9 @@ struct lx_object {
  * waits for them. The others come before it, so that no container waits. A pull Secret that is in
  * the list already serves further Jobs too. */
 void lx_objects_add(struct lx_list *objects, const struct lx_workload *workload, bool claim);
+/* Adds one by what is known of it; neither made nor gone. Borrowed. */
+struct lx_object *lx_objects_restore(struct lx_list *objects, enum lx_object_role role,
+                                     const char *name, size_t index);
 void lx_objects_free(struct lx_list *objects);
 
 /* The first that is still to be made; NULL when all are there. */

@@ -4,17 +4,20 @@
 #ifndef LX_JOB_PRIV_H
 #define LX_JOB_PRIV_H
 
+#include "job/adopt.h"
 #include "job/containers.h"
 #include "job/decision.h"
 #include "job/entries.h"
 #include "job/failure.h"
 #include "job/grace.h"
 #include "job/history.h"
+#include "job/journal_writer.h"
 #include "job/manifests.h"
 #include "job/metrics.h"
 #include "job/objects.h"
 #include "job/progress.h"
 #include "job/recent.h"
+#include "job/record.h"
 #include "job/retry.h"
 #include "job/workload.h"
 #include "job/workspace.h"
@@ -30,6 +33,7 @@
 /* ---- A running job ---- */
 
 enum lx_state_id {
+    LX_STATE_ADOPTING, /* only after a restart */
     LX_STATE_QUEUED,
     LX_STATE_FETCHING,
     LX_STATE_PREPARING, /* shared volume only */
@@ -73,6 +77,17 @@ struct lx_run {
     const struct lx_state *state;
     enum lx_state_id state_id;
     uint64_t started_ms;
+    int64_t started_wall; /* ms since 1970, for a later process */
+
+    /* What the journal keeps of the run beyond the rest (record.c). */
+    bool confirmed; /* adopted, and since then the frontend has said that it is ours */
+    bool adopted;
+    bool prepared;               /* the workspace on the shared volume is complete */
+    bool complete;               /* all objects of the pod that runs are made */
+    bool seen;                   /* so was the pod */
+    bool ending;                 /* the verdict stands, and the logs are kept */
+    char *planned;               /* adopted: the Job's name, while there is no workload */
+    struct lx_task durable_task; /* what was written to the journal is durable */
 
     struct lx_task enter_task;
     struct lx_timer *state_timer; /* the state's timeout */
@@ -118,6 +133,8 @@ struct lx_run {
 
 /* Takes over `job`, starts at QUEUED. */
 struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job);
+/* The same for a job of an earlier process, at ADOPTING; `record` is lx_record_run's. */
+struct lx_run *lx_run_restore(struct lx_executor *ex, struct lx_job *job, const json_t *record);
 void lx_run_free(struct lx_run *run);
 
 /* Leaves the state for one of its successors; enters it from the deferred queue. */
@@ -145,6 +162,7 @@ void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod
 bool lx_run_alive(const struct lx_run *run);
 
 /* The states' functions, one file a stage. */
+void lx_state_adopting(struct lx_run *run);
 void lx_state_queued(struct lx_run *run);
 void lx_state_fetching(struct lx_run *run);
 void lx_state_preparing(struct lx_run *run);
@@ -161,6 +179,7 @@ void lx_state_flushing(struct lx_run *run);
 void lx_state_reporting(struct lx_run *run);
 void lx_state_gone(struct lx_run *run);
 
+void lx_event_adopting(struct lx_run *run, enum lx_run_event event);
 void lx_event_before_pod(struct lx_run *run, enum lx_run_event event);
 void lx_event_creating(struct lx_run *run, enum lx_run_event event);
 void lx_event_with_pod(struct lx_run *run, enum lx_run_event event);
@@ -176,6 +195,8 @@ void lx_event_gone(struct lx_run *run, enum lx_run_event event);
 void lx_run_step_done(struct lx_run *run);
 /* Frees what belongs to one pod; its objects stay in the list of what is to be removed. */
 void lx_run_forget_step(struct lx_run *run);
+/* The entry with that key, opened unless it was. */
+struct lx_entry *lx_run_teardown(struct lx_run *run, const char *key);
 /* Opens teardown.fs, removes the workspace if there is one, and goes on to FLUSHING. */
 void lx_run_end_workspace(struct lx_run *run);
 
@@ -184,6 +205,11 @@ void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted);
 
 /* What the run's pod waits for that may never come, with what Events say of it. */
 struct lx_stuck lx_run_stuck(const struct lx_run *run);
+/* What was written of the run to the journal is durable: goes on. */
+void lx_run_durable(struct lx_run *run);
+
+/* Milliseconds since 1970. */
+int64_t lx_wall_ms(void);
 
 /* What the run's manifests are made from. */
 struct lx_manifests lx_run_manifests(const struct lx_run *run);
@@ -194,6 +220,8 @@ struct lx_executor {
     struct lx_executor_opts opts;
     struct lx_rand rand;
     struct lx_watch *watch;
+    bool pods_known;                   /* the watch has listed them since it was resumed */
+    struct lx_journal_writer *journal; /* NULL: nothing is kept */
     struct lx_job_metrics *metrics;
     struct lx_list runs;
     struct lx_policy *policies[LX_POLICY_ROLES]; /* references */
@@ -214,6 +242,8 @@ struct lx_executor {
     unsigned dequeue_failures;
     bool draining, idle_told;
     struct lx_task idle_task;
+    struct lx_timer *handover_timer; /* NULL: none underway */
+    uint64_t handover_until_ms;
 
     /* heartbeat */
     struct lx_timer *beat_timer;

@@ -76,6 +76,11 @@ static bool entry_ended(const struct lx_progress *progress)
     return entry && lx_entry_finished(entry);
 }
 
+void lx_progress_told(struct lx_progress *progress, const char *text)
+{
+    (void)lx_map_put(progress->told, text, progress);
+}
+
 /* `text` decides whether it was told before. */
 static void tell(struct lx_progress *progress, const char *text)
 {

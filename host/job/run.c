@@ -13,6 +13,8 @@
 
 /* Calls wait for each other, and each has its own deadline; this is for a mistake of ours. */
 #define PLANNING_TIMEOUT_MS 1800000
+/* What a job that was taken up late has at least: its pod may have ended in time. */
+#define ADOPTED_MIN_MS ((uint64_t)60000)
 
 /* What is left of Kubernetes' 30 s of grace has to do for the end of a stopped job. */
 #define SHORT_PATIENCE_MS 5000
@@ -25,6 +27,8 @@ LX_DEFINE_AUTO(secrets, struct lx_secret *, free)
 /* The way of a job; docs/architecture.md shows it as a picture. CLEANING is where every way that
  * fails leads, since objects may exist and the record has to be marked. */
 static const struct lx_state states[LX_STATE_COUNT] = {
+    [LX_STATE_ADOPTING] = {"ADOPTING", 0, lx_state_adopting, lx_event_adopting,
+                           BIT(LX_STATE_QUEUED) | BIT(LX_STATE_PENDING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_QUEUED] = {"QUEUED", 0, lx_state_queued, lx_event_before_pod,
                          BIT(LX_STATE_FETCHING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_FETCHING] = {"FETCHING", 0, lx_state_fetching, lx_event_before_pod,
@@ -113,6 +117,8 @@ static void set_state(struct lx_run *run, enum lx_state_id id)
     run->state = &states[id];
     lx_log(run->ex->opts.log, LX_LOG_DEBUG, "job state", LX_STR("job", run->job->uid),
            LX_STR("queue", run->job->queue), LX_STR("state", run->state->name));
+    if (id != LX_STATE_GONE && id != LX_STATE_ADOPTING)
+        lx_record_run(run);
     if (run->state->timeout_ms)
         lx_timer_start(run->state_timer, run->state->timeout_ms, 0);
     lx_task_post(run->ex->opts.loop, &run->enter_task);
@@ -142,26 +148,56 @@ static void make_mask(struct lx_run *run)
                LX_STR("job", job->uid), LX_INT("values", ignored));
 }
 
-struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job)
+static void on_durable(void *arg)
+{
+    lx_run_durable(arg);
+}
+
+/* A run that began `age_ms` ago. */
+static struct lx_run *run_new(struct lx_executor *ex, struct lx_job *job, uint64_t age_ms)
 {
     struct lx_run *run = lx_alloc(sizeof *run);
+    uint64_t limit = (uint64_t)ex->opts.max_runtime_ms;
+    uint64_t left = age_ms + ADOPTED_MIN_MS < limit ? limit - age_ms : ADOPTED_MIN_MS;
+    if (age_ms == 0)
+        left = limit;
     run->ex = ex;
     run->job = job;
-    run->started_ms = lx_now_ms();
+    run->started_ms = lx_now_ms() - age_ms;
+    run->started_wall = lx_wall_ms() - (int64_t)age_ms;
     run->attempt = 1;
     run->state_timer = lx_timer_new(ex->opts.loop, on_state_timeout, run);
     run->deadline = lx_timer_new(ex->opts.loop, on_deadline, run);
     run->wait = lx_timer_new(ex->opts.loop, enter, run);
     lx_task_init(&run->enter_task, enter, run);
+    lx_task_init(&run->durable_task, on_durable, run);
     lx_list_init(&run->objects);
     make_mask(run);
-    uint64_t patience = run->started_ms + (uint64_t)ex->opts.max_runtime_ms + ENTRY_GRACE_MS;
-    run->entries = lx_entries_new(&ex->opts, job, run->mask, &ex->spool, patience);
+    run->entries = lx_entries_new(&ex->opts, job, run->mask, &ex->spool,
+                                  lx_now_ms() + left + ENTRY_GRACE_MS, ex->journal);
     run->progress = lx_progress_new(run->entries);
     lx_list_push(&ex->runs, &run->link);
-    if (ex->opts.max_runtime_ms > 0)
-        lx_timer_start(run->deadline, (uint64_t)ex->opts.max_runtime_ms, 0);
+    if (limit > 0)
+        lx_timer_start(run->deadline, left, 0);
+    return run;
+}
+
+struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job)
+{
+    struct lx_run *run = run_new(ex, job, 0);
+    lx_record_job(run);
     set_state(run, LX_STATE_QUEUED);
+    return run;
+}
+
+struct lx_run *lx_run_restore(struct lx_executor *ex, struct lx_job *job, const json_t *record)
+{
+    int64_t now = lx_wall_ms(), age = now - lx_json_int(record, "started", now);
+    struct lx_run *run = run_new(ex, job, age > 0 ? (uint64_t)age : 1);
+    json_decref(lx_take(job->payload)); /* it is in the journal */
+    run->adopted = true;
+    lx_record_read(run, record);
+    set_state(run, LX_STATE_ADOPTING);
     return run;
 }
 
@@ -171,6 +207,7 @@ void lx_run_free(struct lx_run *run)
         return;
     lx_list_remove(&run->link);
     lx_task_cancel(&run->enter_task);
+    lx_journal_writer_forget(run->ex->journal, &run->durable_task);
     cancel_calls(run);
     lx_timer_free(run->state_timer);
     lx_timer_free(run->deadline);
@@ -188,6 +225,7 @@ void lx_run_free(struct lx_run *run)
     lx_mask_free(run->mask);
     lx_objects_free(&run->objects);
     lx_job_free(run->job);
+    free(run->planned);
     free(run);
 }
 
@@ -249,6 +287,10 @@ void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod
         return;
     if (run->state_id == LX_STATE_PENDING || run->state_id == LX_STATE_RUNNING ||
         run->state_id == LX_STATE_DRAINING_LOGS) {
+        if (!run->seen) {
+            run->seen = true;
+            lx_record_run(run);
+        }
         lx_progress_pod(run->progress, pod);
         lx_containers_update(run->containers, pod);
         if (run->state_id != LX_STATE_DRAINING_LOGS)

@@ -72,6 +72,7 @@ static void created(struct lx_run *run, struct lx_object *object, const json_t *
         free(run->job_uid);
         run->job_uid = lx_strdup(object->uid ? object->uid : "");
     }
+    lx_record_run(run);
     if (run->failure.kind == LX_FAIL_NONE)
         lx_state_creating(run);
     else
@@ -112,6 +113,7 @@ void lx_state_creating(struct lx_run *run)
     const struct lx_object *object = lx_objects_next(&run->objects);
     lx_watch_resume(ex->watch);
     if (!object) {
+        run->complete = true;
         lx_run_go(run, LX_STATE_PENDING);
         return;
     }

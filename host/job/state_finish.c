@@ -38,6 +38,12 @@ static void explain(struct lx_run *run)
         lx_entry_finish(entry, run->failure.kind == LX_FAIL_NONE ? 0 : -1);
 }
 
+struct lx_entry *lx_run_teardown(struct lx_run *run, const char *key)
+{
+    struct lx_entry *entry = lx_entry_find(run->entries, key);
+    return entry ? entry : lx_entry_open(run->entries, key, NULL);
+}
+
 static void clean_next(struct lx_run *run);
 
 static void on_deleted(void *arg, const struct lx_kube_result *result)
@@ -109,12 +115,32 @@ void lx_state_cleaning(struct lx_run *run)
     if (run->containers)
         lx_containers_stop(run->containers,
                            run->failure.message ? run->failure.message : "the job has ended");
+    (void)lx_entries_keep(run->entries);
+    run->ending = true;
+    lx_record_run(run);
+    if (run->ex->journal)
+        lx_journal_writer_barrier(run->ex->journal, run->ex->opts.loop, &run->durable_task);
+    else
+        lx_run_durable(run);
+}
+
+/* Objects go only when a restart would know the verdict without them. */
+static void clean(struct lx_run *run)
+{
     if (run->ex->opts.keep_jobs) {
         lx_run_end_workspace(run);
         return;
     }
-    run->teardown = lx_entry_open(run->entries, "teardown.kubernetes.job", NULL);
+    run->teardown = lx_run_teardown(run, "teardown.kubernetes.job");
     clean_next(run);
+}
+
+void lx_run_durable(struct lx_run *run)
+{
+    if (run->state_id == LX_STATE_QUEUED)
+        lx_run_go(run, LX_STATE_FETCHING);
+    else if (run->state_id == LX_STATE_CLEANING && !run->teardown)
+        clean(run);
 }
 
 static void on_flushed(void *arg)
@@ -174,7 +200,8 @@ void lx_event_reporting(struct lx_run *run, enum lx_run_event event)
 void lx_state_reporting(struct lx_run *run)
 {
     /* Not marked, the record is given to another executor after its stall age (contract 1.1). */
-    if (run->failure.kind == LX_FAIL_STOPPED) {
+    bool marked = run->adopted && !run->confirmed; /* or lost; the frontend does not know it */
+    if (run->failure.kind == LX_FAIL_STOPPED || marked) {
         lx_run_go(run, LX_STATE_GONE);
         return;
     }
@@ -203,6 +230,7 @@ void lx_state_gone(struct lx_run *run)
                                          .seconds = (int64_t)(took / 1000),
                                          .failure = ok ? NULL : lx_failure_name(run->failure.kind),
                                          .cost = run->cost});
+    lx_record_forget(run);
     lx_run_free(run);
     lx_intake_done(ex);
 }

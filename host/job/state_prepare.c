@@ -35,7 +35,10 @@ void lx_state_queued(struct lx_run *run)
                     "execution of server-side batch changes in Sourcegraph");
         return;
     }
-    lx_run_go(run, LX_STATE_FETCHING);
+    if (run->ex->journal)
+        lx_journal_writer_barrier(run->ex->journal, run->ex->opts.loop, &run->durable_task);
+    else
+        lx_run_go(run, LX_STATE_FETCHING);
 }
 
 static void on_file(void *arg, const char *data, size_t len, const struct lx_err *err)
@@ -65,7 +68,8 @@ void lx_state_fetching(struct lx_run *run)
                                         0, on_file, run);
         return;
     }
-    lx_run_go(run, run->ex->opts.shared_volume ? LX_STATE_PREPARING : LX_STATE_PLANNING);
+    bool prepare = run->ex->opts.shared_volume && !run->prepared;
+    lx_run_go(run, prepare ? LX_STATE_PREPARING : LX_STATE_PLANNING);
 }
 
 struct lx_manifests lx_run_manifests(const struct lx_run *run)

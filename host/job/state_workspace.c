@@ -9,15 +9,18 @@
 static void on_prepared(void *arg, const struct lx_err *err)
 {
     struct lx_run *run = arg;
-    if (err)
+    if (err) {
         lx_run_fail(run, err->code == LX_E_INVALID ? LX_FAIL_INPUT : LX_FAIL_WORKSPACE, "%s",
                     err->text);
-    else
-        lx_run_go(run, LX_STATE_PLANNING);
+        return;
+    }
+    run->prepared = true;
+    lx_run_go(run, LX_STATE_PLANNING);
 }
 
 void lx_state_preparing(struct lx_run *run)
 {
+    lx_workspace_free(run->workspace);
     run->workspace = lx_workspace_new(&run->ex->opts, run->job, run->entries);
     lx_workspace_prepare(run->workspace, on_prepared, run);
 }
@@ -47,6 +50,8 @@ void lx_run_forget_step(struct lx_run *run)
     json_decref(lx_take(run->manifest));
     free(lx_take(run->job_uid));
     free(lx_take(run->pod_uid));
+    free(lx_take(run->planned));
+    run->complete = run->seen = false;
 }
 
 void lx_run_step_done(struct lx_run *run)
@@ -64,9 +69,13 @@ void lx_run_step_done(struct lx_run *run)
         return;
     }
     lx_containers_stop(run->containers, "the step has ended");
+    /* The step's Job stays until the end, but nobody reads its log again. */
+    (void)lx_entries_keep(run->entries);
     lx_run_forget_step(run);
     run->step = next;
     lx_run_go(run, LX_STATE_PLANNING);
+    if (run->workspace)
+        lx_workspace_skip_done(run->workspace);
 }
 
 static void on_removed(void *arg, const struct lx_err *err)
@@ -85,7 +94,7 @@ static void on_removed(void *arg, const struct lx_err *err)
 void lx_run_end_workspace(struct lx_run *run)
 {
     bool keep = run->ex->opts.keep_workspaces;
-    run->teardown = lx_entry_open(run->entries, "teardown.fs", NULL);
+    run->teardown = lx_run_teardown(run, "teardown.fs");
     if (run->workspace) {
         const char *dir = lx_workspace_dir(run->workspace);
         lx_auto(str) char *text = keep ? lx_strf("Preserving workspace (%s) as per config", dir)

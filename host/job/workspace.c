@@ -402,6 +402,12 @@ const char *lx_workspace_dir(const struct lx_workspace *workspace)
 
 /* ---- Between steps ---- */
 
+void lx_workspace_skip_done(const struct lx_workspace *workspace)
+{
+    lx_auto(str) char *path = lx_path_join(workspace->dir, "skip.json");
+    (void)unlink(path);
+}
+
 int lx_workspace_skip(const struct lx_workspace *workspace, char **ret_next, struct lx_err *err)
 {
     lx_auto(str) char *path = lx_path_join(workspace->dir, "skip.json");
@@ -417,7 +423,6 @@ int lx_workspace_skip(const struct lx_workspace *workspace, char **ret_next, str
         return lx_wrap(err, "checking for skip file: reading skip file");
     if (lx_json_parse(lx_buf_str(&text), text.len, &value, err) < 0)
         return lx_wrap(err, "checking for skip file: unmarshalling skip file");
-    (void)unlink(path);
     const char *next = lx_json_str(value, "nextStep", "");
     if (*next)
         *ret_next = lx_strdup(next);

@@ -29,8 +29,10 @@ void lx_workspace_remove(struct lx_workspace *workspace,
 /* Ends what is underway; no callback comes any more. Its log entries are finished. */
 void lx_workspace_cancel(struct lx_workspace *workspace);
 
-/* Takes the skip file, if a step has left one: *ret_next is the key of the step to go on with, NULL
+/* Reads the skip file, if a step has left one: *ret_next is the key of the step to go on with, NULL
  * for no skipping. free() it. */
 int lx_workspace_skip(const struct lx_workspace *workspace, char **ret_next, struct lx_err *err);
+/* Removes it. */
+void lx_workspace_skip_done(const struct lx_workspace *workspace);
 
 #endif

@@ -327,18 +327,23 @@ static bool again(struct lx_queue_call *call, const struct lx_http_result *resul
         (b) = swapped_;                                                                            \
     } while (0)
 
-/* From an add whose answer was lost to the update that tells whether it was made, and back when it
- * was not. Whether this outcome asks for that. */
-static bool turn(struct lx_queue_call *call, const struct lx_err *err, bool lost)
+void lx_queue_call_swap_probe(struct lx_queue_call *call)
 {
     struct lx_queue_probe *probe = call->probe;
-    if (!probe || !(call->probing ? err->code == LX_E_NOT_FOUND : lost))
-        return false;
     SWAP(call->url, probe->url);
     SWAP(call->head, probe->head);
     SWAP(call->tail, probe->tail);
     call->probing = !call->probing;
     call->repeat = call->probing ? LX_REPEAT_ALWAYS : LX_REPEAT_UNSENT;
+}
+
+/* Goes to the update when the answer to an add was lost, and back when there was none. Whether this
+ * outcome asks for that. */
+static bool turn(struct lx_queue_call *call, const struct lx_err *err, bool lost)
+{
+    if (!call->probe || !(call->probing ? err->code == LX_E_NOT_FOUND : lost))
+        return false;
+    lx_queue_call_swap_probe(call);
     return true;
 }
 

@@ -50,6 +50,7 @@ void lx_job_free(struct lx_job *job)
     free(job->commit);
     lx_strv_free(job->sparse_checkout);
     json_decref(job->docker_auth);
+    json_decref(job->payload);
     free(job);
 }
 
@@ -254,6 +255,7 @@ int lx_job_parse(const json_t *payload, const char *queue, struct lx_job **ret_j
     lx_auto(job) struct lx_job *job = lx_alloc(sizeof(*job));
     if (read_job(payload, queue, job, err) < 0)
         return lx_wrap(err, "job payload");
+    job->payload = json_incref((json_t *)(uintptr_t)payload);
     *ret_job = lx_take(job);
     return 0;
 }

@@ -116,6 +116,8 @@ struct lx_queue_call *lx_queue_call_start(struct lx_queue_call *call, int rc,
 char *lx_queue_call_queue_path(const char *queue, const char *endpoint);
 /* The whole URL of a path as above. free(). */
 char *lx_queue_call_url(const struct lx_queue *queue, const char *path);
+/* From an add to the update that tells whether it was made, and back. */
+void lx_queue_call_swap_probe(struct lx_queue_call *call);
 void lx_queue_probe_free(struct lx_queue_probe *probe);
 /* Counts the outcome. */
 void lx_queue_call_count(const struct lx_queue_call *call, bool ok);

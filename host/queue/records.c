@@ -32,6 +32,8 @@ static struct lx_queue_call *start_entry(struct lx_queue_call *call, const struc
     call->idle_timeout_ms = call->queue->tuning.call_timeout_ms;
     int rc =
         lx_body_entry(&call->queue->opts, job->id, entry_id, entry, &call->head, &call->tail, &err);
+    if (rc == 0 && call->probe && entry->maybe_added)
+        lx_queue_call_swap_probe(call);
     return lx_queue_call_start(call, rc, &err);
 }
 

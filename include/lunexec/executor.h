@@ -5,6 +5,7 @@
 #ifndef LUNEXEC_EXECUTOR_H
 #define LUNEXEC_EXECUTOR_H
 
+#include "lunexec/journal.h"
 #include "lunexec/kube.h"
 #include "lunexec/log.h"
 #include "lunexec/loop.h"
@@ -43,6 +44,7 @@ struct lx_executor_opts {
     const json_t *policy_settings; /* what the policy gets as `settings` */
     const struct lx_guardrails *guardrails; /* LUNEXEC_GUARDRAILS */
     const char *spool_dir;
+    struct lx_journal *journal; /* what survives a restart; NULL: nothing does */
 
     int64_t poll_interval_ms;
     int64_t max_jobs;       /* EXECUTOR_MAXIMUM_NUM_JOBS */
@@ -94,6 +96,11 @@ void lx_executor_use_policy(struct lx_executor *executor, enum lx_policy_role ro
 
 /* The tasks that were planned last, for lx_trial_start. The caller owns the array. */
 json_t *lx_executor_recent(const struct lx_executor *executor);
+
+/* With a journal: no further dequeue, and on_idle as soon as nothing is in the middle of something,
+ * within seconds. Running jobs and their objects are left as they are, for the next process with
+ * the same journal; lx_executor_free is to follow. */
+void lx_executor_hand_over(struct lx_executor *executor);
 
 /* How many jobs run now. */
 size_t lx_executor_running(const struct lx_executor *executor);

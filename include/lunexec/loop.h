@@ -76,6 +76,15 @@ int lx_dir_watch_new(struct lx_loop *loop, const char *path, void (*fn)(void *ar
                      struct lx_dir_watch **ret_watch, struct lx_err *err);
 void lx_dir_watch_free(struct lx_dir_watch *watch);
 
+/* Making a file's data durable, without waiting for the disk. */
+struct lx_sync;
+/* fdatasync of what was written to `fd` so far; the descriptor may be closed meanwhile. `done`
+ * comes once, deferred, err NULL on success; the handle is gone then. */
+int lx_sync_start(struct lx_loop *loop, int fd, void (*done)(void *arg, const struct lx_err *err),
+                  void *arg, struct lx_sync **ret_sync, struct lx_err *err);
+/* `done` is not called any more. NULL is accepted. */
+void lx_sync_drop(struct lx_sync *sync);
+
 /* Child processes. */
 struct lx_child;
 

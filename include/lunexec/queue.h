@@ -55,6 +55,7 @@ struct lx_job {
     struct lx_job_secret *secrets;
     size_t n_secrets;
     json_t *docker_auth; /* {"auths":{}} object; NULL if absent */
+    json_t *payload;     /* what it was read from, for whoever keeps it; may be taken */
 };
 
 /* Reads a payload. Refuses (LX_E_INVALID, naming the key): no id, wrong types, bad base64, env
@@ -134,6 +135,7 @@ struct lx_log_entry {
     int64_t exit_code, duration_ms; /* when finished */
     int64_t expect_id;              /* for an add: the id it will get, the last one's + 1 (the first
                                        of a job is 1); 0: not known */
+    bool maybe_added; /* an add: an earlier process may have made it, so that is found out first */
     const struct lx_out_source *out; /* NULL or len 0: key left out; copied, what it reads from is
                                         borrowed until the callback */
 };

@@ -56,7 +56,7 @@ static int write_one(struct scene *scene, const char *path, struct lx_err *err)
     struct lx_spool_budget budget = {0};
     struct lx_mask *mask = NULL;
     assert_int_equal(lx_mask_new(NULL, 0, &mask, NULL, NULL), 0);
-    struct lx_entries *entries = lx_entries_new(&opts, &scene->job, mask, &budget, 0);
+    struct lx_entries *entries = lx_entries_new(&opts, &scene->job, mask, &budget, 0, NULL);
     int result = lx_workspace_write(scene->workspace, &scene->job, entries, err);
     lx_entries_free(entries);
     lx_mask_free(mask);

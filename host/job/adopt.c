@@ -1,0 +1,279 @@
+/*
+ * ADOPTING: a job of an earlier process. Nothing is done for it before the frontend has said in a
+ * heartbeat that it is still ours; then it goes on as far back as it must: with its pod, with its
+ * end, or, when its Job was not complete yet, from the beginning.
+ */
+#include "job/adopt.h"
+
+#include "job/priv.h"
+#include "lunexec/text.h"
+
+#include <string.h>
+
+#define KEYS_MAX ((size_t)1 << 20)
+#define VALUE_MAX ((size_t)256 * 1024 * 1024)
+
+/* How often it is looked whether the pod of a removed Job is gone, and for how long. */
+#define GONE_PAUSE_MS 200
+#define GONE_PATIENCE_MS 120000
+
+/* ---- Reading the journal ---- */
+
+/* The keys of one job. */
+struct found {
+    char **keys;
+    size_t n, size;
+};
+
+static void found_free(void *value)
+{
+    struct found *found = value;
+    lx_strv_free(found->keys);
+    free(found);
+}
+
+static void collect(void *arg, const char *key)
+{
+    struct lx_map *jobs = arg;
+    lx_auto(str) char *uid = lx_strndup(key, strcspn(key, "/"));
+    struct found *found = lx_map_get(jobs, uid);
+    if (!found) {
+        found = lx_alloc(sizeof *found);
+        if (!lx_map_put(jobs, uid, found)) {
+            free(found);
+            return;
+        }
+    }
+    if (found->n + 1 >= found->size) {
+        size_t size = found->size ? found->size * 2 : 16;
+        char **keys = lx_alloc_array(size, sizeof *keys);
+        if (found->n > 0)
+            memcpy(keys, found->keys, found->n * sizeof *keys);
+        free(found->keys);
+        found->keys = keys;
+        found->size = size;
+    }
+    found->keys[found->n++] = lx_strdup(key);
+}
+
+static json_t *value_of(const struct lx_journal *journal, const char *uid, const char *what)
+{
+    lx_auto(str) char *key = lx_strf("%s/%s", uid, what);
+    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(VALUE_MAX);
+    json_t *value = NULL;
+    if (lx_journal_get(journal, key, &text, NULL) == 0)
+        (void)lx_json_parse(lx_buf_str(&text), text.len, &value, NULL);
+    if (text.data)
+        explicit_bzero(text.data, text.len);
+    return value;
+}
+
+static void told(void *arg, const char *key, const char *text)
+{
+    struct lx_run *run = arg;
+    if (lx_streq(key, "setup.workspace"))
+        lx_progress_told(run->progress, text);
+}
+
+static void adopt(const char *uid, void *value, void *arg)
+{
+    struct lx_executor *ex = arg;
+    const struct found *found = value;
+    struct lx_err err;
+    struct lx_job *job = NULL;
+    lx_auto(json) json_t *record = value_of(ex->opts.journal, uid, "job");
+    lx_auto(json) json_t *run_record = value_of(ex->opts.journal, uid, "run");
+    lx_auto(str) char *prefix = lx_strf("%s/", uid);
+    if (!record ||
+        lx_job_parse(lx_json_obj(record, "payload"), lx_json_str(record, "queue", NULL), &job,
+                     &err) < 0 ||
+        !lx_streq(job->uid, uid)) {
+        lx_log(ex->opts.log, LX_LOG_ERROR,
+               "the journal has a job that cannot be read; the server gives it to an executor "
+               "again",
+               LX_STR("job", uid));
+        lx_journal_writer_remove(ex->journal, prefix);
+        lx_job_free(job);
+        return;
+    }
+    struct lx_run *run = lx_run_restore(ex, job, run_record);
+    lx_entries_restore(run->entries, ex->opts.journal, found->keys, told, run);
+    lx_limiter_force(&ex->limiter);
+}
+
+void lx_adopt_all(struct lx_executor *ex)
+{
+    if (!ex->journal)
+        return;
+    struct lx_map *jobs = lx_map_new(KEYS_MAX, found_free);
+    lx_journal_each(ex->opts.journal, "", collect, jobs);
+    size_t n = lx_map_count(jobs);
+    lx_map_each (jobs, adopt, ex)
+        ;
+    lx_map_free(jobs);
+    if (n == 0)
+        return;
+    lx_log(ex->opts.log, LX_LOG_INFO, "taking up jobs of an earlier process", LX_INT("jobs", n));
+    lx_job_metrics_running(ex->metrics, ex->limiter.used);
+    lx_watch_resume(ex->watch);
+}
+
+/* ---- Writing it anew ---- */
+
+static void drop_unknown(const char *uid, void *value, void *arg)
+{
+    struct lx_executor *ex = arg;
+    (void)value;
+    lx_list_each (it, &ex->runs) {
+        if (lx_streq(lx_container_of(it, struct lx_run, link)->job->uid, uid))
+            return;
+    }
+    lx_auto(str) char *prefix = lx_strf("%s/", uid);
+    lx_journal_writer_remove(ex->journal, prefix);
+}
+
+void lx_adopt_rewrite(struct lx_executor *ex)
+{
+    struct lx_map *jobs = lx_map_new(KEYS_MAX, found_free);
+    lx_journal_each(ex->opts.journal, "", collect, jobs);
+    lx_map_each (jobs, drop_unknown, ex)
+        ;
+    lx_map_free(jobs);
+    lx_list_each (it, &ex->runs) {
+        struct lx_run *run = lx_container_of(it, struct lx_run, link);
+        lx_record_job(run);
+        lx_record_run(run);
+        lx_entries_rewrite(run->entries);
+    }
+}
+
+/* ---- The state ---- */
+
+void lx_adopt_go_on(struct lx_executor *ex)
+{
+    lx_list_each (it, &ex->runs) {
+        struct lx_run *run = lx_container_of(it, struct lx_run, link);
+        if (run->state_id == LX_STATE_ADOPTING)
+            lx_task_post(ex->opts.loop, &run->enter_task);
+    }
+}
+
+static void begin_anew(struct lx_run *run)
+{
+    free(lx_take(run->planned));
+    free(lx_take(run->job_uid));
+    lx_entries_interrupted(run->entries, "setup.workspace",
+                           "[lunexec] the executor was restarted: this begins again");
+    lx_run_go(run, LX_STATE_QUEUED);
+}
+
+/* Names and commands only: the objects exist, so files are not fetched again. */
+static int rebuild_workload(struct lx_run *run, struct lx_err *err)
+{
+    for (size_t i = 0; i < run->job->n_files; i++) {
+        if (!run->job->files[i].content)
+            run->job->files[i].content = lx_strdup("");
+    }
+    int result = run->workspace
+                     ? lx_workload_new_step(run->job, run->step, run->attempt, &run->workload, err)
+                     : lx_workload_new(&run->ex->opts, run->job, run->attempt, &run->workload, err);
+    if (result < 0)
+        return -1;
+    if (!lx_streq(run->workload->job_name, run->planned))
+        return lx_fail(err, LX_E_INVALID, "its Job is named %s, not %s", run->planned,
+                       run->workload->job_name);
+    if (!lx_map_put(run->ex->by_job_name, run->workload->job_name, run))
+        return lx_fail(err, LX_E_LIMIT, "there are too many jobs");
+    return 0;
+}
+
+static void go_on_with_pod(struct lx_run *run)
+{
+    struct lx_err err;
+    if (rebuild_workload(run, &err) < 0) {
+        lx_entries_lost(run->entries);
+        lx_run_fail(run, LX_FAIL_INTERNAL, "taking the job up after a restart: %s", err.text);
+        return;
+    }
+    if (run->seen && !lx_watch_find(run->ex->watch, run->planned)) {
+        lx_entries_lost(run->entries);
+        lx_run_fail(run, LX_FAIL_POD_DELETED,
+                    "job %s failed: its pod was deleted while the executor was away", run->planned);
+        return;
+    }
+    lx_run_go(run, LX_STATE_PENDING);
+}
+
+static void remove_next(struct lx_run *run);
+
+static void on_removed(void *arg, const struct lx_kube_result *result)
+{
+    struct lx_run *run = arg;
+    run->kube_call = NULL;
+    if (!result->ok && result->err.code != LX_E_NOT_FOUND && result->err.code != LX_E_CONFLICT) {
+        lx_run_fail(run, LX_FAIL_API, "removing what is left of job %s: %s", run->planned,
+                    result->err.text);
+        return;
+    }
+    remove_next(run);
+}
+
+/* A Job that was not complete is made anew, when nothing of it is left: never are two alive. */
+static void remove_next(struct lx_run *run)
+{
+    struct lx_object *object = lx_objects_leftover(&run->objects);
+    if (object) {
+        struct lx_kube_delete_opts opts = {.uid = object->uid, .grace_seconds = -1};
+        object->gone = true;
+        run->kube_call = lx_kube_delete(run->ex->opts.kube, object->kind, run->ex->opts.ns,
+                                        object->name, &opts, 0, on_removed, run);
+        return;
+    }
+    if (lx_watch_find(run->ex->watch, run->planned)) {
+        if (!lx_timer_active(run->state_timer))
+            lx_timer_start(run->state_timer, GONE_PATIENCE_MS, 0);
+        lx_timer_start(run->wait, GONE_PAUSE_MS, 0);
+        return;
+    }
+    lx_objects_free(&run->objects);
+    begin_anew(run);
+}
+
+static void remove_leftovers(struct lx_run *run)
+{
+    lx_list_each (it, &run->objects)
+        lx_container_of(it, struct lx_object, link)->made = true;
+    remove_next(run);
+}
+
+void lx_state_adopting(struct lx_run *run)
+{
+    if (!run->confirmed || run->kube_call)
+        return;
+    if (run->ex->opts.shared_volume && run->prepared && !run->workspace)
+        run->workspace = lx_workspace_new(&run->ex->opts, run->job, run->entries);
+    if (run->ending) {
+        lx_entries_lost(run->entries);
+        lx_run_go(run, LX_STATE_CLEANING);
+    } else if (!run->planned) {
+        begin_anew(run);
+    } else if (run->ex->pods_known) {
+        if (run->complete)
+            go_on_with_pod(run);
+        else
+            remove_leftovers(run);
+    }
+}
+
+/* Its containers are not followed, so what they wrote since cannot be delivered. */
+void lx_event_adopting(struct lx_run *run, enum lx_run_event event)
+{
+    if (event == LX_EVENT_TIMEOUT)
+        lx_failure_set(&run->failure, LX_FAIL_API,
+                       "the pod of an earlier try of job %s does not end", run->planned);
+    lx_entries_lost(run->entries);
+    lx_entries_interrupted(run->entries, NULL, "[lunexec] the executor was restarted");
+    lx_list_each (it, &run->objects)
+        lx_container_of(it, struct lx_object, link)->made = true;
+    lx_run_go(run, LX_STATE_CLEANING);
+}

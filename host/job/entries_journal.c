@@ -1,0 +1,313 @@
+/*
+ * Log entries in the journal. Output of containers is not kept there: a restarted executor reads
+ * the containers' logs again from their beginnings and makes the same text of them, with the lines
+ * of our own in the same places.
+ */
+#include "job/entries_priv.h"
+
+#include "lunexec/clock.h"
+#include "lunexec/parse.h"
+#include "lunexec/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Of one value that is read back. */
+#define VALUE_MAX ((size_t)256 * 1024 * 1024)
+/* A longer text is not kept when its containers go before it was delivered. */
+#define TEXT_MAX ((uint64_t)64 * 1024 * 1024)
+
+#define NS INT64_C(1000000000)
+
+/* ---- Keeping ---- */
+
+static char *key_of(const struct lx_entry *entry, const char *what)
+{
+    return lx_strf("%s/%s/%06zu", entry->entries->job->uid, what, entry->index);
+}
+
+static json_t *command_of(const struct lx_entry *entry)
+{
+    if (!entry->command)
+        return json_null();
+    json_t *list = json_array();
+    for (char **word = entry->command; *word; word++)
+        json_array_append_new(list, json_stringn_nocheck(*word, strlen(*word)));
+    return list;
+}
+
+void lx_entry_record(const struct lx_entry *entry)
+{
+    if (!entry->entries->journal)
+        return;
+    lx_auto(str) char *key = key_of(entry, "entry");
+    lx_auto(json) json_t *value = json_pack(
+        "{s:s, s:o, s:I, s:I, s:b, s:I, s:b, s:b, s:b, s:b, s:I, s:I}", "key", entry->key,
+        "command", command_of(entry), "start",
+        (json_int_t)(entry->start.tv_sec * NS + entry->start.tv_nsec), "id", (json_int_t)entry->id,
+        "stream", entry->stream, "sent", (json_int_t)entry->sent_max, "failed", entry->failed,
+        "past", entry->past, "delivered", entry->final_sent, "finished", entry->finished,
+        "exit_code", (json_int_t)entry->exit_code, "duration", (json_int_t)entry->duration_ms);
+    lx_journal_writer_put(entry->entries->journal, key, value);
+}
+
+/* What is no UTF-8 is written as the sink will show it. */
+void lx_entry_record_line(struct lx_entry *entry, bool raw, const char *text)
+{
+    if (!entry->entries->journal)
+        return;
+    lx_auto(str) char *base = key_of(entry, "line");
+    lx_auto(str) char *key = lx_strf("%s/%06zu", base, entry->n_lines++);
+    lx_auto(buf) struct lx_buf value = LX_BUF_INIT(TEXT_MAX);
+    if (lx_buf_addf(&value, NULL, "{\"at\":%" PRIu64 ",\"raw\":%s,\"text\":\"", entry->fed,
+                    raw ? "true" : "false") < 0 ||
+        lx_json_escape(&value, text, strlen(text), NULL) < 0 ||
+        lx_buf_adds(&value, "\"}", NULL) < 0)
+        return;
+    lx_journal_writer_put_bytes(entry->entries->journal, key, value.data, value.len);
+}
+
+void lx_entry_record_delivered(struct lx_entry *entry)
+{
+    lx_entry_record(entry);
+    if (!entry->text_kept)
+        return;
+    lx_auto(str) char *key = key_of(entry, "text");
+    lx_journal_writer_remove(entry->entries->journal, key);
+    entry->text_kept = false;
+}
+
+/* Reads what is being sent, if that is everything; else what is there. */
+static void keep_text(struct lx_entry *entry)
+{
+    struct lx_out_source out = entry->call ? entry->out : lx_sink_source(entry->sink);
+    if (out.len > TEXT_MAX)
+        return;
+    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(TEXT_MAX + 1);
+    while (text.len < out.len) {
+        size_t rest = (size_t)out.len - text.len;
+        char *at = lx_buf_reserve(&text, rest, NULL);
+        ssize_t n = at ? out.read(out.arg, text.len, at, rest) : -1;
+        if (n <= 0)
+            return;
+        text.len += (size_t)n;
+    }
+    lx_auto(str) char *key = key_of(entry, "text");
+    lx_journal_writer_put_bytes(entry->entries->journal, key, text.data, text.len);
+    entry->text_kept = true;
+}
+
+bool lx_entries_keep(struct lx_entries *entries)
+{
+    bool all = true;
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (!entries->journal || entries->abandoned || !entry->finished || !entry->stream ||
+            entry->final_sent || entry->failed || entry->text_kept || entry->kept || !entry->sink)
+            continue;
+        /* What an update in flight reads from must stay. */
+        if (entry->call && !(entry->id && entry->sending_final))
+            all = false;
+        else
+            keep_text(entry);
+    }
+    return all;
+}
+
+void lx_entries_rewrite(struct lx_entries *entries)
+{
+    lx_list_each (it, &entries->list)
+        lx_entry_record(lx_container_of(it, struct lx_entry, link));
+}
+
+/* ---- Bringing back ---- */
+
+void lx_entry_line_free(struct lx_entry_line *line)
+{
+    free(line->text);
+    free(line);
+}
+
+struct lx_entry_line *lx_entry_next_line(struct lx_entry *entry, bool all)
+{
+    if (lx_list_empty(&entry->replay))
+        return NULL;
+    struct lx_entry_line *line = lx_container_of(entry->replay.next, struct lx_entry_line, link);
+    if (!all && line->at > entry->fed)
+        return NULL;
+    lx_list_remove(&line->link);
+    return line;
+}
+
+size_t lx_entry_before_line(const struct lx_entry *entry, size_t len)
+{
+    if (lx_list_empty(&entry->replay))
+        return len;
+    const struct lx_entry_line *line =
+        lx_container_of(entry->replay.next, struct lx_entry_line, link);
+    uint64_t rest = line->at > entry->fed ? line->at - entry->fed : 0;
+    return rest < len ? (size_t)rest : len;
+}
+
+static char **command_from(const json_t *list)
+{
+    if (!json_is_array(list))
+        return NULL;
+    char **command = lx_alloc_array(json_array_size(list) + 1, sizeof *command);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *word = json_string_value(json_array_get(list, i));
+        command[i] = lx_strdup(word ? word : "");
+    }
+    return command;
+}
+
+static json_t *value_of(const struct lx_journal *journal, const char *key)
+{
+    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(VALUE_MAX);
+    json_t *value = NULL;
+    if (lx_journal_get(journal, key, &text, NULL) < 0 ||
+        lx_json_parse(lx_buf_str(&text), text.len, &value, NULL) < 0)
+        return NULL;
+    return value;
+}
+
+static void restore_entry(struct lx_entries *entries, const json_t *value)
+{
+    struct lx_entry *entry = lx_entry_new(entries, lx_json_str(value, "key", ""),
+                                          command_from(json_object_get(value, "command")));
+    int64_t start = lx_json_int(value, "start", 0);
+    struct timespec now = lx_wall();
+    int64_t age_ms = (now.tv_sec * NS + now.tv_nsec - start) / 1000000;
+    entry->start = (struct timespec){.tv_sec = start / NS, .tv_nsec = start % NS};
+    entry->start_ms -= (uint64_t)(age_ms > 0 ? age_ms : 0);
+    entry->id = lx_json_int(value, "id", 0);
+    if (entry->id > entries->last_id)
+        entries->last_id = entry->id;
+    entry->stream = lx_json_bool(value, "stream", false);
+    entry->sent_max = entry->hold = (uint64_t)lx_json_int(value, "sent", 0);
+    entry->past = lx_json_bool(value, "past", false);
+    entry->failed = lx_json_bool(value, "failed", false);
+    entry->final_sent = lx_json_bool(value, "delivered", false);
+    entry->finished = lx_json_bool(value, "finished", false);
+    entry->exit_code = lx_json_int(value, "exit_code", 0);
+    entry->duration_ms = lx_json_int(value, "duration", 0);
+}
+
+/* "<uid>/<what>/<index>..." */
+static struct lx_entry *entry_at(struct lx_entries *entries, const char *index)
+{
+    lx_auto(str) char *digits = lx_strndup(index, strcspn(index, "/"));
+    uint64_t wanted;
+    if (lx_parse_u64(digits, &wanted) < 0)
+        return NULL;
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (entry->index == wanted)
+            return entry;
+    }
+    return NULL;
+}
+
+/* Sorted by place, and in order of writing in one place. */
+static void restore_line(struct lx_entry *entry, const json_t *value)
+{
+    struct lx_entry_line *line = lx_alloc(sizeof *line);
+    line->at = (uint64_t)lx_json_int(value, "at", 0);
+    line->raw = lx_json_bool(value, "raw", false);
+    line->text = lx_strdup(lx_json_str(value, "text", ""));
+    lx_list_init(&line->link);
+    struct lx_list *before = &entry->replay;
+    while (before->prev != &entry->replay &&
+           lx_container_of(before->prev, struct lx_entry_line, link)->at > line->at)
+        before = before->prev;
+    lx_list_push(before, &line->link);
+    entry->n_lines++;
+}
+
+static void restore_text(struct lx_entry *entry, const struct lx_journal *journal, const char *key)
+{
+    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(TEXT_MAX + 1);
+    if (lx_journal_get(journal, key, &text, NULL) < 0)
+        return;
+    entry->kept_len = text.len;
+    entry->kept = lx_buf_take(&text);
+    entry->text_kept = true;
+}
+
+static void restore_key(struct lx_entries *entries, const struct lx_journal *journal,
+                        const char *key)
+{
+    const char *rest = key + strlen(entries->job->uid) + 1;
+    bool line = lx_starts_with(rest, "line/"), text = lx_starts_with(rest, "text/");
+    if (lx_starts_with(rest, "entry/")) {
+        lx_auto(json) json_t *value = value_of(journal, key);
+        restore_entry(entries, value);
+        return;
+    }
+    struct lx_entry *entry = line || text ? entry_at(entries, strchr(rest, '/') + 1) : NULL;
+    if (!entry)
+        return;
+    if (text) {
+        restore_text(entry, journal, key);
+    } else {
+        lx_auto(json) json_t *value = value_of(journal, key);
+        restore_line(entry, value);
+    }
+}
+
+/* What was delivered, or is here whole, stays as it is; what we wrote ourselves is written again;
+ * output of containers is to come. */
+static void settle_restored(struct lx_entry *entry)
+{
+    bool ended = entry->finished && !entry->stream;
+    if (entry->final_sent || entry->failed || entry->kept) {
+        entry->finished = true;
+        return;
+    }
+    int64_t duration = entry->duration_ms;
+    entry->finished = false;
+    lx_entry_replay(entry, ended);
+    if (!ended)
+        return;
+    lx_entry_finish(entry, entry->exit_code);
+    entry->duration_ms = duration;
+}
+
+void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *journal,
+                        char *const *keys,
+                        void (*on_line)(void *arg, const char *key, const char *text), void *arg)
+{
+    for (char *const *key = keys; *key; key++)
+        restore_key(entries, journal, *key);
+    entries->restarted = true;
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        lx_list_each (line, &entry->replay)
+            on_line(arg, entry->key, lx_container_of(line, struct lx_entry_line, link)->text);
+        settle_restored(entry);
+    }
+}
+
+void lx_entries_interrupted(struct lx_entries *entries, const char *except, const char *text)
+{
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (entry->finished || (except && lx_streq(entry->key, except)))
+            continue;
+        lx_entry_line(entry, text);
+        lx_entry_finish(entry, -1);
+    }
+}
+
+void lx_entries_lost(struct lx_entries *entries)
+{
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (entry->finished || !entry->stream)
+            continue;
+        lx_fail(&entries->error, LX_E_IO,
+                "log entry %s: the executor was restarted before it was delivered", entry->key);
+        entries->has_error = true;
+        lx_entry_finish(entry, entry->exit_code);
+    }
+}

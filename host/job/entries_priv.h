@@ -1,0 +1,87 @@
+/*
+ * What the files about log entries share.
+ */
+#ifndef LX_JOB_ENTRIES_PRIV_H
+#define LX_JOB_ENTRIES_PRIV_H
+
+#include "job/entries.h"
+
+struct lx_entry {
+    struct lx_list link;
+    struct lx_entries *entries;
+    char *key;
+    char **command;
+    struct timespec start;
+    uint64_t start_ms, ended_ms; /* ended_ms 0: it has not, or is finished as it ends */
+    struct lx_sink *sink;
+    int64_t id; /* 0 until added */
+    bool finished, failed, final_sent;
+    bool past;   /* of an earlier attempt */
+    bool result; /* the server reads results from it */
+    bool broken; /* its log could not be kept; the sink says so in its last line */
+    int64_t exit_code, duration_ms;
+
+    struct lx_queue_call *call; /* add or update in flight */
+    struct lx_out_source out;   /* what the call sends */
+    bool sending_final;
+    uint64_t sent_size, sent_ms;
+
+    /* What the journal keeps, and what it brought back (entries_journal.c). */
+    size_t index;          /* among the job's entries, from 0 */
+    bool stream;           /* has output of a container, which is read again after a restart */
+    uint64_t fed;          /* bytes of that output */
+    size_t n_lines;        /* lines of our own that were kept */
+    uint64_t sent_max;     /* the longest output that may have been sent */
+    uint64_t hold;         /* shorter output than this is not sent: more was shown already */
+    struct lx_list replay; /* of struct lx_entry_line: still to be put between the output */
+    char *kept;            /* the whole output, escaped, instead of the sink's; NULL */
+    size_t kept_len;
+    bool text_kept; /* the journal has the whole output */
+};
+
+/* A line of the executor's own, and after how many bytes of the container's output it stands. */
+struct lx_entry_line {
+    struct lx_list link;
+    uint64_t at;
+    bool raw;
+    char *text;
+};
+
+struct lx_entries {
+    const struct lx_executor_opts *opts;
+    const struct lx_job *job;
+    const struct lx_mask *mask;
+    struct lx_spool_budget *spool;
+    uint64_t deadline_ms;
+    struct lx_list list;
+    struct lx_journal_writer *journal; /* NULL: nothing is kept */
+    size_t n;                          /* how many there are */
+    bool restarted;                    /* brought back: what is added first may be there already */
+    int64_t last_id; /* of the entry added last; ids count up from 1 (contract 1.7) */
+    struct lx_timer *timer;
+    struct lx_task pump_task, done_task;
+    bool flushing, abandoned, paused, has_error;
+    struct lx_err error;
+    void (*done)(void *arg);
+};
+
+/* Makes an entry with its sink, in the list, not yet sent; takes over `command`. */
+struct lx_entry *lx_entry_new(struct lx_entries *entries, const char *key, char **command);
+
+/* ---- entries_journal.c; each does nothing without a journal ---- */
+
+/* Keeps what the entry is and how far it was delivered. */
+void lx_entry_record(const struct lx_entry *entry);
+/* Keeps a line of our own. */
+void lx_entry_record_line(struct lx_entry *entry, bool raw, const char *text);
+/* The text was delivered: what was kept of it is not needed any more. */
+void lx_entry_record_delivered(struct lx_entry *entry);
+/* Takes the next line that stands at or before `fed`; NULL: none. `all`: wherever it stands. */
+struct lx_entry_line *lx_entry_next_line(struct lx_entry *entry, bool all);
+/* How much of `len` bytes comes before the next line. */
+size_t lx_entry_before_line(const struct lx_entry *entry, size_t len);
+/* Writes the lines that stand where the output is now, or all that are left. */
+void lx_entry_replay(struct lx_entry *entry, bool all);
+void lx_entry_line_free(struct lx_entry_line *line);
+
+#endif

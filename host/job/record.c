@@ -1,0 +1,114 @@
+#include "job/priv.h"
+
+#include "lunexec/clock.h"
+#include "lunexec/text.h"
+
+int64_t lx_wall_ms(void)
+{
+    struct timespec now = lx_wall();
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static char *key_of(const struct lx_run *run, const char *what)
+{
+    return lx_strf("%s/%s", run->job->uid, what);
+}
+
+void lx_record_job(struct lx_run *run)
+{
+    struct lx_journal_writer *journal = run->ex->journal;
+    if (journal && run->job->payload) {
+        lx_auto(str) char *key = key_of(run, "job");
+        lx_auto(json) json_t *value =
+            json_pack("{s:s, s:O}", "queue", run->job->queue, "payload", run->job->payload);
+        lx_journal_writer_put(journal, key, value);
+    }
+    /* What could not be written is needed for the next try. */
+    if (lx_journal_writer_healthy(journal))
+        json_decref(lx_take(run->job->payload));
+}
+
+static json_t *record_objects(const struct lx_run *run)
+{
+    json_t *list = json_array();
+    lx_list_each (it, &run->objects) {
+        const struct lx_object *object = lx_container_of(it, struct lx_object, link);
+        if (object->gone)
+            continue;
+        json_t *value =
+            json_pack("{s:i, s:s, s:I, s:b}", "role", (int)object->role, "name", object->name,
+                      "index", (json_int_t)object->index, "made", object->made);
+        if (object->uid)
+            json_object_set_new(value, "uid", json_string(object->uid));
+        json_array_append_new(list, value);
+    }
+    return list;
+}
+
+void lx_record_run(const struct lx_run *run)
+{
+    if (!run->ex->journal)
+        return;
+    lx_auto(str) char *key = key_of(run, "run");
+    lx_auto(json) json_t *value =
+        json_pack("{s:I, s:b, s:I, s:i, s:b, s:b, s:b, s:b, s:b, s:o}", "started",
+                  (json_int_t)run->started_wall, "shared", run->ex->opts.shared_volume, "step",
+                  (json_int_t)run->step, "attempt", (int)run->attempt, "prepared", run->prepared,
+                  "admitted", run->admitted, "complete", run->complete, "seen", run->seen, "ending",
+                  run->ending, "objects", record_objects(run));
+    if (run->workload)
+        json_object_set_new(value, "job_name", json_string(run->workload->job_name));
+    else if (run->planned)
+        json_object_set_new(value, "job_name", json_string(run->planned));
+    if (run->job_uid)
+        json_object_set_new(value, "job_uid", json_string(run->job_uid));
+    if (run->ending && run->failure.kind != LX_FAIL_NONE) {
+        json_object_set_new(value, "failure", json_string(lx_failure_name(run->failure.kind)));
+        json_object_set_new(value, "message", json_string(run->failure.message));
+    }
+    lx_journal_writer_put(run->ex->journal, key, value);
+}
+
+void lx_record_forget(struct lx_run *run)
+{
+    lx_auto(str) char *prefix = key_of(run, "");
+    lx_journal_writer_remove(run->ex->journal, prefix);
+}
+
+static void read_objects(struct lx_run *run, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *value = json_array_get(list, i);
+        int64_t role = lx_json_int(value, "role", -1);
+        if (role < LX_OBJECT_SECRET || role > LX_OBJECT_FILES)
+            continue;
+        struct lx_object *object = lx_objects_restore(&run->objects, (enum lx_object_role)role,
+                                                      lx_json_str(value, "name", ""),
+                                                      (size_t)lx_json_int(value, "index", 0));
+        object->uid = lx_strdup(lx_json_str(value, "uid", NULL));
+        object->made = lx_json_bool(value, "made", true);
+    }
+}
+
+void lx_record_read(struct lx_run *run, const json_t *value)
+{
+    if (!value)
+        return;
+    const char *failure = lx_json_str(value, "failure", NULL);
+    run->step = (size_t)lx_json_int(value, "step", 0);
+    int64_t attempt = lx_json_int(value, "attempt", 1);
+    run->attempt = attempt > 0 ? (unsigned)attempt : 1;
+    run->prepared = lx_json_bool(value, "prepared", false);
+    run->admitted = lx_json_bool(value, "admitted", false);
+    run->complete = lx_json_bool(value, "complete", false);
+    run->seen = lx_json_bool(value, "seen", false);
+    run->ending = lx_json_bool(value, "ending", false);
+    run->planned = lx_strdup(lx_json_str(value, "job_name", NULL));
+    run->job_uid = lx_strdup(lx_json_str(value, "job_uid", NULL));
+    read_objects(run, lx_json_arr(value, "objects"));
+    if (!failure)
+        return;
+    enum lx_failure_kind kind = lx_failure_named(failure);
+    lx_failure_set(&run->failure, kind == LX_FAIL_COUNT ? LX_FAIL_INTERNAL : kind, "%s",
+                   lx_json_str(value, "message", ""));
+}
