@@ -97,8 +97,10 @@ static void start(struct lx_containers *containers, size_t i, const struct lx_po
     follower->entry = lx_entry_find(containers->opts.entries, c->key);
     if (!follower->entry)
         follower->entry = lx_entry_open(containers->opts.entries, c->key, c->argv);
-    if (lx_entry_finished(follower->entry)) /* whole already: before a restart */
+    if (lx_entry_finished(follower->entry)) { /* whole already: before a restart */
+        containers->logs[i] = LX_LOG_READ;
         return;
+    }
     struct lx_podlog_opts opts = {
         .ns = containers->opts.executor->ns,
         .pod = pod->name,

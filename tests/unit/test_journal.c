@@ -223,7 +223,7 @@ static void a_full_disk_loses_nothing(void **state)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     small = old;
     small.rlim_cur = size + 30;
-    signal(SIGXFSZ, SIG_IGN); /* style: allow ban: the limit is to be an error */
+    signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     int rc = lx_journal_put(place->journal, "a", "a value that does not fit", 25, &err);
     int compacted = lx_journal_compact(place->journal, NULL);
