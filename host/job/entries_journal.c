@@ -40,11 +40,11 @@ void lx_entry_record(const struct lx_entry *entry)
 {
     if (!entry->entries->journal)
         return;
+    int64_t start = entry->start.tv_sec * NS + entry->start.tv_nsec;
     lx_auto(str) char *key = key_of(entry, "entry");
     lx_auto(json) json_t *value = json_pack(
         "{s:s, s:o, s:I, s:I, s:b, s:I, s:b, s:b, s:b, s:b, s:I, s:I}", "key", entry->key,
-        "command", command_of(entry), "start",
-        (json_int_t)(entry->start.tv_sec * NS + entry->start.tv_nsec), "id", (json_int_t)entry->id,
+        "command", command_of(entry), "start", (json_int_t)start, "id", (json_int_t)entry->id,
         "stream", entry->stream, "sent", (json_int_t)entry->sent_max, "failed", entry->failed,
         "past", entry->past, "delivered", entry->final_sent, "finished", entry->finished,
         "exit_code", (json_int_t)entry->exit_code, "duration", (json_int_t)entry->duration_ms);
