@@ -233,7 +233,7 @@ void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
     if (entry->finished)
         return;
     lx_entry_replay(entry, true);
-    if (is_open(entry) && lx_sink_size(entry->sink) < entry->hold)
+    if (is_open(entry) && entry->hold > 0 && lx_sink_size(entry->sink) < entry->sent_max)
         own_line(entry, false,
                  "[lunexec] this log was longer before the executor was restarted: what is missing "
                  "can no longer be read");
@@ -362,7 +362,7 @@ static uint64_t update_due(const struct lx_entry *entry)
     uint64_t size = output_size(entry);
     if (entry->finished)
         return 0;
-    if (size == entry->sent_size || size < entry->hold)
+    if (size == entry->sent_size || size <= entry->hold)
         return UINT64_MAX;
     if (entry->sent_ms == 0)
         return 0;

@@ -265,6 +265,8 @@ static void settle_restored(struct lx_entry *entry)
         return;
     }
     int64_t duration = entry->duration_ms;
+    if (entry->finished && entry->stream)
+        entry->hold = UINT64_MAX; /* its exit code may have been shown */
     entry->finished = false;
     lx_entry_replay(entry, ended);
     if (!ended)
