@@ -350,7 +350,7 @@ def run_one(function):
 
 def main(words):
     chosen = [t for t in logtests.TESTS + layouttests.TESTS + contracttests.TESTS
-              + failuretests.TESTS + policytests.TESTS + reloadtests.TESTS
+              + failuretests.TESTS + policytests.TESTS
               + deploytests.TESTS + TESTS
               if not words or any(word in t.__name__ for word in words)]
     alone = [t for t in chosen if getattr(t, "alone", False)]
