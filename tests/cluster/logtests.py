@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import time
+import urllib.request
 
 import api
 from checks import equal, holds, status_number
@@ -181,6 +182,9 @@ def log_kubelet_restart(scene):
     flood(scene, 12, lambda: restart_kubelet(**WIDE))
 
 
+METRICS = "127.0.0.1:16060"
+
+
 def rotated_files():
     state = pathlib.Path(os.environ["KUBECONFIG"]).parent
     return {path.name for path in state.glob("pod-logs/*/*step-0-run/*.log.*")}
@@ -192,7 +196,8 @@ def rotate(scene, during, proxy=None):
     try:
         restart_kubelet(containerLogMaxSize="512Ki", containerLogMaxFiles=2,
                         containerLogMonitorInterval="3s")
-        scene.executor(LUNEXEC_LOG_LIMIT_STEP="0", LUNEXEC_LOG_LIMIT_JOB="0", proxy=proxy)
+        scene.executor(LUNEXEC_LOG_LIMIT_STEP="0", LUNEXEC_LOG_LIMIT_JOB="0", proxy=proxy,
+                       LUNEXEC_LISTEN=METRICS)
         job = scene.offer(printing(100_000, 30))
         scene.wait_running(job, "step.0.run", text="0000000001 ")
         during()
@@ -207,6 +212,9 @@ def rotate(scene, during, proxy=None):
     scene.note(f"{len(seen)} rotations seen; {100_000 - len(numbers)} lines rotated away, "
                f"at {breaks} places; told: {gaps}")
     equal(len(gaps), breaks, "gaps told")
+    with urllib.request.urlopen(f"http://{METRICS}/metrics", timeout=10) as answer:
+        counted = re.search(r"^lunexec_log_gaps_total{.*} (.*)$", answer.read().decode(), re.M)
+    equal(counted and float(counted[1]), float(breaks), "gaps counted")
     holds(len(seen) >= 2, f"only {len(seen)} rotations")
     equal(job.state, "completed", f"job {job.id} ({job.message})")
     scene.check_clean()
