@@ -1,0 +1,359 @@
+"""Jobs by a seed, executors that are killed, and what must hold whatever happens (the invariants)."""
+import asyncio
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import time
+
+from chaos import Chaos
+from kubernetes import Kubernetes
+from sourcegraph import PASSWORD, Sourcegraph, payload
+
+BINARY = os.environ.get("LUNEXEC", "build/asan/lunexec")
+SECRET = "s3cr3t-value-of-job-{}"
+KUBECONFIG = """apiVersion: v1
+kind: Config
+current-context: c
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:%d"}}]
+users: [{name: u, user: {token: %s}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+"""
+TROUBLES = ("oom", "evicted", "evicted without statuses", "preempted", "vanished", "start error",
+            "late eviction")
+OWN_LINE = re.compile(r"^stdout: \[lunexec.*\n?", re.M)
+GAP = ("missing", "incomplete")
+
+
+class Plan:
+    """How one pod of a job goes."""
+
+    def __init__(self, job, dice, faults):
+        self.job = job
+        self.start_s = dice.uniform(0, 0.1)
+        self.step_s = dice.choice((0.002, 0.01, 0.03, 0.1))
+        self.burst = dice.choice((1, 3, 20))
+        self.pull = self.trouble = None
+        if faults and dice.random() < 0.04:
+            self.pull = dice.choice(("never", "slow", "slow"))
+        elif faults and dice.random() < 0.12:
+            self.trouble = (dice.choice(TROUBLES), dice.randrange(2 + 3 * job.steps))
+
+    def text(self, name):
+        return self.job.text(name)
+
+    def exit_code(self, name):
+        return 7 if self.job.fails == name else 0
+
+
+class Job:
+    """What a job is, for all of its attempts."""
+
+    def __init__(self, id, chaos, faults):
+        dice = chaos.dice("job", id)
+        self.id, self.chaos, self.faults = id, chaos, faults
+        self.steps = dice.choice((1, 1, 1, 2, 3))
+        self.secret = SECRET.format(id)
+        self.payload = payload(id, self.steps, self.secret)
+        self.fails = self.cancelled = self.forgotten = None
+        if dice.random() < 0.12:
+            self.fails = f"step-kubernetes-step-{dice.randrange(self.steps)}-run"
+        if faults and dice.random() < 0.05:
+            self.cancelled = dice.uniform(0, 1)
+        elif faults and dice.random() < 0.02:
+            self.forgotten = dice.uniform(0, 1)
+
+    def text(self, name):
+        """The output of a container."""
+        dice = self.chaos.dice("text", self.id, name)
+        lines = [f"{name} line {i} {'x' * dice.choice((0, 5, 80, 300))}" for i in
+                 range(dice.choice((0, 1, 4, 12)))]
+        if lines and dice.random() < 0.3:
+            lines.insert(len(lines) // 2, f"a secret: {self.secret}.")
+        if name.endswith("-post"):
+            lines.append(json.dumps({"operation": "CACHE_AFTER_STEP_RESULT", "timestamp": 1,
+                                     "status": "SUCCESS", "metadata": {"value": {"diff": "ZA=="}}}))
+        return "\n".join(lines) + ("\n" if lines and dice.random() < 0.8 else "")
+
+    def entry(self, name):
+        """The output as it must arrive: masked, prefixed, every line ended."""
+        text = self.text(name).replace(self.secret, "${{ secrets.TOKEN }}")
+        return "".join(f"stdout: {line}\n" for line in text.split("\n")[:-1]) + \
+            (f"stdout: {text.split(chr(10))[-1]}\n" if text and not text.endswith("\n") else "")
+
+
+class Executor:
+    """One executor identity: killed and started again, it keeps its folder."""
+
+    def __init__(self, world, name, slots):
+        self.world, self.name, self.slots = world, name, slots
+        self.home = world.folder / name
+        for folder in ("state", "spool"):
+            (self.home / folder).mkdir(parents=True)
+        self.log_path = self.home / "log"
+        self.process = None
+        self.starts = 0
+
+    async def start(self):
+        world = self.world
+        config = self.home / "kubeconfig"
+        config.write_text(KUBECONFIG % (world.kube.port, self.name))
+        env = {
+            "PATH": os.environ["PATH"], "HOME": str(self.home), "HOSTNAME": self.name,
+            "EXECUTOR_FRONTEND_URL": f"http://127.0.0.1:{world.frontend.port}",
+            "EXECUTOR_FRONTEND_PASSWORD": PASSWORD, "EXECUTOR_QUEUE_NAME": "batches",
+            "EXECUTOR_QUEUE_POLL_INTERVAL": "100ms", "KUBERNETES_SINGLE_JOB_POD": "true",
+            "EXECUTOR_KUBERNETES_CONFIG_PATH": str(config),
+            "EXECUTOR_MAXIMUM_NUM_JOBS": str(self.slots), "LUNEXEC_LISTEN": "off",
+            "LUNEXEC_LOG_UPDATE_INTERVAL": "200ms", "SRC_LOG_LEVEL": "info",
+            "SRC_HTTP_CLI_INTERNAL_TIMEOUT": "2s", "SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_BASE": "5ms",
+            "SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_MAX": "200ms",
+            "LUNEXEC_SPOOL_DIR": str(self.home / "spool"),
+            "LUNEXEC_STATE_DIR": str(self.home / "state") if world.state else "",
+        }
+        env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+        self.starts += 1
+        with open(self.log_path, "ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                BINARY, "run", env=env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
+
+    async def kill(self, number=signal.SIGKILL):
+        if self.process is None:
+            return None
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await self.process.wait()
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+
+class World:
+    def __init__(self, seed, folder, jobs, rate=0.05, kill_every=20, slots=8, state=True, executors=2,
+                 faults=True):
+        self.seed, self.folder, self.state = seed, pathlib.Path(folder), state
+        self.kill_every, self.faults = kill_every, faults
+        self.chaos = Chaos(seed, rate if faults else 0)
+        self.dice = random.Random(f"{seed}/world")
+        self.violations, self.traces = [], {}
+        self.frontend = Sourcegraph(self.chaos, self)
+        names = ["ex-a", "ex-b", "ex-c"][:executors]
+        self.kube = Kubernetes(self.chaos, self, full_rbac=names[1:])
+        self.executors = [Executor(self, name, slots) for name in names]
+        self.jobs = {id: Job(id, self.chaos, faults) for id in range(1, jobs + 1)}
+        self.marked = self.kills = self.pauses = 0
+        self.killed_at = []
+        self.outcomes, self.messages, self.most = {}, {}, {}
+        self.finished = asyncio.Event()
+
+    # --- what the models ask and tell
+
+    def trace(self, id, text):
+        self.traces.setdefault(id, []).append(f"{time.time():.3f} {text}")
+
+    def wrong(self, text, id=None):
+        self.violations.append(text)
+        found = re.search(r"job (\d+)", text)
+        id = id or (int(found[1]) if found else None)
+        print(f"VIOLATION {text}", flush=True)
+        for line in self.traces.get(id, [])[-25:]:
+            print(f"    {line}", flush=True)
+
+    def was_killed_since(self, at):
+        return any(when >= at for when in self.killed_at)
+
+    def plan(self, id, attempt):
+        """The later attempts of a job suffer less, so that it ends."""
+        job = self.jobs[id]
+        return Plan(job, self.chaos.dice("pod", id, attempt), self.faults and attempt < 2)
+
+    def on_pod(self, id, attempts):
+        """A Job was made. Never two that run for one job, never more than there are slots."""
+        record = self.frontend.records[id]
+        self.check_alive(id, attempts)
+        token = attempts[-1].owner
+        alive = sum(1 for pod in self.kube.pods.values() if pod.owner == token and pod.alive())
+        self.most[token] = max(self.most.get(token, 0), alive)
+        slots = next(e.slots for e in self.executors if e.name == token)
+        if alive > slots and self.state:
+            self.wrong(f"{token} runs {alive} pods with {slots} slots (job {id})")
+        if record.state == "processing":
+            job = self.jobs[id]
+            loop = asyncio.get_running_loop()
+            if job.cancelled is not None:
+                loop.call_later(job.cancelled, setattr, record, "cancel", True)
+            if job.forgotten is not None:
+                loop.call_later(job.forgotten, self.forget, record)
+                job.forgotten = None
+
+    def check_alive(self, id, attempts):
+        alive = [pod for pod in attempts if pod.alive()]
+        if len(alive) > 1 and self.frontend.records[id].lost == 0:
+            self.wrong(f"job {id}: {len(alive)} attempts alive at once")
+
+    def forget(self, record):
+        """Somebody else takes the job away: it goes back to the queue while the executor has it."""
+        if record.state == "processing":
+            self.frontend.requeue(record, "taken back")
+
+    def on_delete(self, id, kind, found, maker, token):
+        if maker == token or id not in self.jobs:
+            return
+        record = self.frontend.records[id]
+        if record.state == "processing" and not (record.executor or "").startswith(token):
+            self.wrong(f"{token} deleted {kind} of {maker}, which the server gave job {id}")
+
+    def on_mark(self, record, mark, message):
+        id = record.id
+        job = self.jobs[id]
+        self.marked += 1
+        self.outcomes[mark] = self.outcomes.get(mark, 0) + 1
+        if len(record.marks) > 1:
+            self.wrong(f"job {id} was marked twice: {record.marks}")
+        pods = self.kube.truth.get(id, [])
+        good = [p for p in pods if all(p.exits.get(n) == 0 for n in p.names)]
+        if mark == "markComplete" and not good:
+            self.wrong(f"job {id} is complete; exit codes were {[p.exits for p in pods]}")
+        if mark != "markComplete":
+            kind = re.sub(r"[0-9a-f]{4,}|\d+", "N", message)[:70]
+            self.messages[kind] = self.messages.get(kind, 0) + 1
+            innocent = not job.fails and not record.cancel and not any(p.faulty for p in pods)
+            if innocent:
+                self.wrong(f"job {id} failed without a reason: {message}")
+        self.check_logs(record, job, pods, mark)
+        if self.marked == len(self.jobs):
+            self.finished.set()
+
+    def check_logs(self, record, job, pods, mark):
+        """Every log of the last pod is whole, or says what is missing."""
+        entries = {}
+        for entry in record.entries:
+            if entry["key"] in entries and "(attempt" not in entry["key"]:
+                self.wrong(f"job {record.id}: two entries {entry['key']}")
+            entries[entry["key"]] = entry
+        if job.secret in json.dumps(record.entries):
+            self.wrong(f"job {record.id}: a secret in the log")
+        if record.cancel or not pods or mark != "markComplete":
+            return self.check_failed(record, job, pods, entries)
+        for name in pods[-1].names:
+            key = self.key(name)
+            entry = entries.get(key)
+            if entry is None:
+                self.wrong(f"job {record.id} is complete without an entry {key}")
+                continue
+            self.check_text(record, key, entry.get("out", ""), job.entry(name))
+            if entry.get("exitCode") != 0:
+                self.wrong(f"job {record.id} is complete, {key} ends with {entry.get('exitCode')}")
+
+    def check_failed(self, record, job, pods, entries):
+        if record.cancel or not pods or pods[-1].faulty or not job.fails:
+            return
+        name = job.fails
+        if pods[-1].exits.get(name) and self.key(name) in entries:
+            self.check_text(record, self.key(name), entries[self.key(name)].get("out", ""),
+                            job.entry(name))
+
+    def check_text(self, record, key, out, wanted):
+        own = "".join(OWN_LINE.findall(out))
+        if OWN_LINE.sub("", out) != wanted and not any(word in own for word in GAP):
+            self.wrong(f"job {record.id}: {key} is\n{out!r}\ninstead of\n{wanted!r}")
+
+    @staticmethod
+    def key(name):
+        if name == "setup-workspace":
+            return "setup.workspace"
+        found = re.fullmatch(r"step-kubernetes-step-(\d+)-(\w+)", name)
+        return f"step.kubernetes.step.{found[1]}.{found[2]}" if found else name
+
+    # --- what happens
+
+    async def run(self, seconds):
+        await self.frontend.open()
+        await self.kube.open()
+        for job in self.jobs.values():
+            self.frontend.add(job)
+        for executor in self.executors:
+            await executor.start()
+        tasks = [asyncio.ensure_future(t) for t in (self.server(), self.killer(), self.weather())]
+        try:
+            await asyncio.wait_for(self.finished.wait(), seconds)
+        except asyncio.TimeoutError:
+            left = self.frontend.open_jobs()
+            self.wrong(f"after {seconds} s {len(left)} jobs are not marked: {left[:10]}", left[0])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.chaos.calm = True
+        await self.end()
+
+    async def server(self):
+        while True:
+            self.frontend.tick()
+            await asyncio.sleep(0.5)
+
+    async def killer(self):
+        """Kills after about every so many marks, at a random moment."""
+        if not self.kill_every:
+            return
+        at = self.marked + self.dice.randint(self.kill_every // 2, self.kill_every * 3 // 2)
+        while True:
+            await asyncio.sleep(0.01)
+            if self.marked < at:
+                continue
+            await asyncio.sleep(self.dice.uniform(0, 0.5))
+            at = self.marked + self.dice.randint(self.kill_every // 2, self.kill_every * 3 // 2)
+            victim = self.dice.choice(self.executors)
+            if self.dice.random() < 0.1:
+                process = victim.process
+                process.send_signal(signal.SIGSTOP)
+                await asyncio.sleep(self.dice.uniform(0.5, 4))
+                process.send_signal(signal.SIGCONT)
+                self.pauses += 1
+                continue
+            status = await victim.kill()
+            if status != -signal.SIGKILL:
+                self.wrong(f"{victim.name} had ended with {status}: {victim.log()[-1500:]}")
+            self.kills += 1
+            self.killed_at.append(time.monotonic())
+            await asyncio.sleep(self.dice.choice((0, 0, 0.2, 2)))
+            await victim.start()
+
+    async def weather(self):
+        """What befalls whole servers."""
+        if not self.faults:
+            return
+        while True:
+            await asyncio.sleep(self.dice.uniform(3, 12))
+            peer = self.dice.choice((self.kube, self.kube, self.frontend))
+            kind = self.dice.choice(("outage", "pause"))
+            self.chaos.note(f"{peer.name} {kind}")
+            await getattr(peer, kind)(self.dice.uniform(0.3, 3))
+
+    async def end(self):
+        """Nothing is left in the cluster, and executors end as they should."""
+        for _ in range(300):
+            left = [f"{k} {n}" for k, objects in self.kube.made.items() for n in objects]
+            if not left:
+                break
+            await asyncio.sleep(0.1)
+        for name in left:
+            id = re.search(r"batches-(\d+)", name)
+            self.wrong(f"left in the cluster: {name}", int(id[1]) if id else None)
+        for executor in self.executors:
+            try:
+                status = await asyncio.wait_for(executor.kill(signal.SIGTERM), 30)
+            except asyncio.TimeoutError:
+                await executor.kill()
+                status = "no end within 30 s"
+            if status != 0:
+                self.wrong(f"{executor.name}: {status} after SIGTERM: {executor.log()[-1500:]}")
+            log = executor.log()
+            for sign in ("Sanitizer", "runtime error: ", "assertion"):
+                if sign in log:
+                    self.wrong(f"{executor.name}: {log[max(0, log.index(sign) - 40):][:3000]}")
+            if self.jobs and any(job.secret in log for job in list(self.jobs.values())[:50]):
+                self.wrong(f"{executor.name}: a secret in its log")
+        self.frontend.close()
+        self.kube.close()
