@@ -144,7 +144,8 @@ static int append(struct lx_journal *journal, const struct lx_journal_head *head
 {
     if (!write_record(journal->fd, journal->size, head, key, data)) {
         int number = errno;
-        (void)ftruncate(journal->fd, (off_t)journal->size);
+        if (ftruncate(journal->fd, (off_t)journal->size) < 0)
+            errno = number; /* the next record is written over what is left of this one */
         return lx_fail_errno(err, number, "writing %s", journal->path);
     }
     append_new(journal, head, key, data);
