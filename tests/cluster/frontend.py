@@ -50,9 +50,9 @@ class Server(ThreadingHTTPServer):
 
 
 class Refusal(Exception):
-    def __init__(self, status, text, body=None):
+    def __init__(self, status, text, body=None, expected=False):
         super().__init__(text)
-        self.status, self.text = status, text
+        self.status, self.text, self.expected = status, text, expected
         self.body = text.encode() if body is None else body
 
 
@@ -107,6 +107,7 @@ class Frontend:
         self.jobs, self.executors = {}, {}  # executors: name -> times of its heartbeats
         self.busy = 0.0  # seconds since the last heartbeat in which a large log kept it from hearing one
         self.problems, self.calls = [], []
+        self.forgotten = set()  # tokens of executors that are gone; their last call may come late
         frontend = self
 
         class Handler(RequestHandler):
@@ -132,6 +133,7 @@ class Frontend:
     def requeue(self, job):
         """What happens to a job whose executor has gone silent: offered again, with a new token."""
         with self.lock:
+            self.forgotten.add(job.token)
             job.reset()
 
     def wait(self, condition, seconds, what):
@@ -254,6 +256,8 @@ class Frontend:
         if scheme != "Bearer":
             raise Refusal(401, f"a job call with scheme {scheme!r} though the job has a token")
         job = next((j for j in self.jobs.values() if j.token and j.token == value), None)
+        if job is None and value in self.forgotten:
+            raise Refusal(401, "invalid token", expected=True)
         if job is None:
             raise Refusal(401, "invalid token")
         if str(job.id) != headers["X-Sourcegraph-Job-ID"] or body_id not in (None, job.id):
@@ -377,7 +381,8 @@ class RequestHandler(BaseHTTPRequestHandler):
             if path.startswith("/.executors/git/"):
                 status, content_type, answer = self.git(body)
         except Refusal as refusal:
-            frontend.problem(f"{self.command} {path}: {refusal.status} {refusal.text}")
+            if not refusal.expected:
+                frontend.problem(f"{self.command} {path}: {refusal.status} {refusal.text}")
             status, answer = refusal.status, refusal.body
         self.send_response(status)
         if status != 204:

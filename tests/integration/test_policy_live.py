@@ -367,7 +367,7 @@ class PolicyLive(unittest.TestCase):
             self.assertEqual(set(value) - set(types[name]), set(), name)
             needed = {field for field, optional in types[name].items() if not optional}
             self.assertEqual(needed - set(value), set(), name)
-        self.assertEqual([k for k in types if k.startswith("Job")], ["Job"])
+        self.assertEqual([k for k in types if k.startswith("Job")], ["Job", "JobOptions"])
         self.assertNotIn("s3cr3tvalue", json.dumps(values))
 
 
