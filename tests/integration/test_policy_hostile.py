@@ -84,17 +84,19 @@ class PolicyHostile(unittest.TestCase):
                 for i in range(len(bad))]
         jobs = self.good(20000, GOOD)
         mixed = [job for i in range(max(len(evil), GOOD)) for job in evil[i:i + 1] + jobs[i:i + 1]]
-        began = time.time()
+        began = time.monotonic()
         self.play(mixed, 60 + 4 * len(bad))
-        took = time.time() - began
+        ended = time.monotonic()
 
         marks = {m.json["jobId"]: m.name for m in self.w.frontend.marks()}
         self.assertEqual([marks[20000 + i] for i in range(GOOD)], ["markComplete"] * GOOD)
         self.assertEqual([name for i, (name, _) in enumerate(bad)
                           if marks[10000 + i] == "markComplete"], [])
-        beats = [c.at for c in self.w.frontend.of("heartbeat") if c.json.get("jobIds")]
+        beats = [c.at for c in self.w.frontend.of("heartbeat") if began < c.at < ended]
+        beats = [began, *beats, ended]
         gaps = [b - a for a, b in zip(beats, beats[1:])]
         self.assertLess(max(gaps), BEAT_SECONDS + 1)
+        took = ended - began
         print(f"{len(bad)} hostile and {GOOD} other jobs in {took:.1f} s; longest time between two "
               f"heartbeats {max(gaps):.2f} s", file=sys.stderr)
         if "asan" not in os.environ["LUNEXEC"]:
