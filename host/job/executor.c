@@ -5,6 +5,9 @@
 /* More jobs than EXECUTOR_MAXIMUM_NUM_JOBS run when that was larger before a restart. */
 #define ADOPTED_MAX ((size_t)100000)
 
+/* Bytes of the logs of all jobs, before they go to files. */
+#define LOG_MEMORY ((size_t)8 * 1024 * 1024)
+
 static void on_poll(void *arg)
 {
     struct lx_executor *ex = arg;
@@ -88,6 +91,7 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
     }
     ex->opts = *opts;
     ex->spool.limit = (uint64_t)opts->spool_limit;
+    ex->spool.memory_limit = LOG_MEMORY;
     lx_rand_init(&ex->rand, 0);
     lx_list_init(&ex->runs);
     lx_list_init(&ex->decisions);

@@ -18,6 +18,7 @@ struct lx_spool {
     uint64_t in_file; /* bytes in the file; what `recent` has comes after them */
     struct lx_buf recent;
     struct lx_spool_budget *budget;
+    size_t counted; /* of `recent`, in the budget */
 };
 
 struct lx_spool *lx_spool_new(const char *dir, size_t memory_max, struct lx_spool_budget *budget)
@@ -30,12 +31,23 @@ struct lx_spool *lx_spool_new(const char *dir, size_t memory_max, struct lx_spoo
     return spool;
 }
 
+/* Tells the budget what is in memory now. */
+static void count_memory(struct lx_spool *spool)
+{
+    if (!spool->budget)
+        return;
+    spool->budget->memory_used += spool->recent.len - spool->counted;
+    spool->counted = spool->recent.len;
+}
+
 void lx_spool_free(struct lx_spool *spool)
 {
     if (!spool)
         return;
     if (spool->fd >= 0)
         close(spool->fd);
+    lx_buf_reset(&spool->recent);
+    count_memory(spool);
     if (spool->budget)
         spool->budget->used -= spool->in_file;
     lx_buf_done(&spool->recent);
@@ -125,14 +137,31 @@ static int move_to_file(struct lx_spool *spool, struct lx_err *err)
     return 0;
 }
 
-int lx_spool_append(struct lx_spool *spool, const char *data, size_t len, struct lx_err *err)
+/* Whether all spools together leave this one no more memory than one with a file has. */
+static bool is_crowded(const struct lx_spool *spool, size_t len)
 {
+    const struct lx_spool_budget *budget = spool->budget;
+    return spool->fd < 0 && spool->recent.len + len > WRITE_SIZE && budget &&
+           budget->memory_limit > 0 && budget->memory_used + len > budget->memory_limit;
+}
+
+static int append(struct lx_spool *spool, const char *data, size_t len, struct lx_err *err)
+{
+    if (is_crowded(spool, len))
+        (void)move_to_file(spool, NULL); /* without a file there is still its own share of memory */
     if (len > spool->recent.max - spool->recent.len && move_to_file(spool, err) < 0)
         return -1;
     if (len <= spool->recent.max - spool->recent.len)
         return lx_buf_add(&spool->recent, data, len, err);
     /* Larger than what is gathered: straight to the file, which has everything before it. */
     return extend_file(spool, data, len, err);
+}
+
+int lx_spool_append(struct lx_spool *spool, const char *data, size_t len, struct lx_err *err)
+{
+    int status = append(spool, data, len, err);
+    count_memory(spool);
+    return status;
 }
 
 ssize_t lx_spool_read(const struct lx_spool *spool, uint64_t offset, char *out, size_t size)

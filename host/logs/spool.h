@@ -1,6 +1,6 @@
 /*
- * Bytes that are appended and read back: in memory up to a size, beyond it in a file that has no
- * name.
+ * Bytes that are appended and read back: in memory up to a size, or until all that share a budget
+ * take too much of it together; beyond it in a file that has no name.
  */
 #ifndef LX_LOGS_SPOOL_H
 #define LX_LOGS_SPOOL_H
@@ -15,8 +15,8 @@
 
 struct lx_spool;
 
-/* `dir` is where the file would be; copied. What is in the file counts against `budget` (borrowed;
- * NULL: no limit) until the spool is freed. */
+/* `dir` is where the file would be; copied. What it holds counts against `budget` (borrowed; NULL: no
+ * limit) until the spool is freed. */
 struct lx_spool *lx_spool_new(const char *dir, size_t memory_max, struct lx_spool_budget *budget);
 void lx_spool_free(struct lx_spool *spool);
 

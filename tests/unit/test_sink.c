@@ -418,6 +418,43 @@ static void a_budget_is_shared(void **state)
     assert_int_equal(budget.used, 0);
 }
 
+/* Many sinks, none of them large: together they stay near the memory they may have, and each still
+ * has all that was written to it. */
+static void memory_is_shared(void **state)
+{
+    (void)state;
+    enum { SINKS = 50, LINES = 2000 };
+    struct lx_spool_budget budget = {.memory_limit = (size_t)1024 * 1024};
+    struct lx_sink_opts opts = {.budget = &budget};
+    struct lx_sink *sinks[SINKS];
+    for (size_t i = 0; i < SINKS; i++)
+        sinks[i] = open_sink(&opts);
+    size_t peak = 0;
+    for (int line = 0; line < LINES; line++) {
+        for (size_t i = 0; i < SINKS; i++) {
+            struct lx_err err = {0};
+            lx_auto(str) char *text = lx_strf("line %d of sink %zu, and some more\n", line, i);
+            assert_int_equal(lx_sink_write(sinks[i], text, strlen(text), &err), 0);
+        }
+        if (budget.memory_used > peak)
+            peak = budget.memory_used;
+    }
+    assert_true(peak > budget.memory_limit / 2);
+    assert_true(peak < budget.memory_limit + (size_t)SINKS * 40 * 1024);
+    for (size_t i = 0; i < SINKS; i++) {
+        struct lx_err err = {0};
+        assert_int_equal(lx_sink_close(sinks[i], &err), 0);
+        lx_auto(str) char *out = kept(sinks[i]);
+        lx_auto(str) char *last =
+            lx_strf("stdout: line %d of sink %zu, and some more\\n", LINES - 1, i);
+        assert_true(lx_starts_with(out, "stdout: line 0 of sink "));
+        assert_true(lx_ends_with(out, last));
+        lx_sink_free(sinks[i]);
+    }
+    assert_int_equal(budget.memory_used, 0);
+    assert_int_equal(budget.used, 0);
+}
+
 /* In a process of its own: files may not grow beyond a size there, as on a full disk. */
 static int write_until_full(void)
 {
@@ -479,6 +516,7 @@ int main(void)
         cmocka_unit_test(a_missing_directory_is_an_error),
         cmocka_unit_test(a_full_disk_keeps_what_was_written),
         cmocka_unit_test(a_budget_is_shared),
+        cmocka_unit_test(memory_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
