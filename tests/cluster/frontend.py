@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 HISTORY_MAX = 1 << 20
+KILL_SECONDS = 2  # an answer this long before a kill may not have been written down
 STALL_SECONDS = 25  # a job without a heartbeat for so long goes back to the queue
 TEXTS = ("os", "architecture", "dockerVersion", "executorVersion", "gitVersion", "igniteVersion",
          "srcCliVersion", "prometheusMetrics")
@@ -77,7 +78,8 @@ class Job:
 
     def reset(self):
         self.state, self.executor, self.token = "queued", None, None
-        self.entries, self.message, self.marked_at, self.beat_at = [], None, None, None
+        self.entries, self.message, self.beat_at = [], None, None
+        self.marked_at = self.marked_with = None  # when, and by which token
 
     def entry(self, key):
         found = [e for e in self.entries if e.key == key]
@@ -108,6 +110,8 @@ class Frontend:
         self.busy = 0.0  # seconds since the last heartbeat in which a large log kept it from hearing one
         self.problems, self.calls = [], []
         self.forgotten = set()  # tokens of executors that are gone; their last call may come late
+        self.kills = []  # when executors were killed
+        self.requeued = 0  # jobs that a killed executor took and never named in a heartbeat
         frontend = self
 
         class Handler(RequestHandler):
@@ -135,6 +139,12 @@ class Frontend:
         with self.lock:
             self.forgotten.add(job.token)
             job.reset()
+
+    def kill(self):
+        """To be called before an executor is killed: what it was about to do may be left undone, or be
+        done again by the one that goes on."""
+        with self.lock:
+            self.kills.append(time.monotonic())
 
     def wait(self, condition, seconds, what):
         """Waits for condition() to hold; it is looked at after every call that arrives."""
@@ -188,7 +198,11 @@ class Frontend:
                     job.beat_at = now
                     known.append(job)
                 elif now - job.beat_at > STALL_SECONDS:
-                    self.problem(f"job {job.id} was in no heartbeat for {STALL_SECONDS} s")
+                    if any(kill > job.beat_at - KILL_SECONDS for kill in self.kills):
+                        self.requeued += 1
+                        self.forgotten.add(job.token)
+                    else:
+                        self.problem(f"job {job.id} was in no heartbeat for {STALL_SECONDS} s")
                     job.reset()
         cancelled = [str(job.id) for job in known if job.cancelled]
         return 200, {"knownIds": [str(job.id) for job in known], "cancelIds": cancelled or None}
@@ -237,8 +251,8 @@ class Frontend:
             if entry.exit_code is None:
                 self.problem(f"{kind} while entry {entry.key} is open")
         job.state = {"markComplete": "completed", "markErrored": "errored", "markFailed": "failed"}[kind]
-        job.message, job.token = fields.get("errorMessage"), None
-        job.marked_at = time.monotonic()
+        job.message, job.marked_at = fields.get("errorMessage"), time.monotonic()
+        job.marked_with, job.token = job.token, None
         if kind == "markComplete" and job.needs_results and not job.step_results():
             job.state, job.message = "failed", "found no step results"
         return 204, None
@@ -256,7 +270,7 @@ class Frontend:
         if scheme != "Bearer":
             raise Refusal(401, f"a job call with scheme {scheme!r} though the job has a token")
         job = next((j for j in self.jobs.values() if j.token and j.token == value), None)
-        if job is None and value in self.forgotten:
+        if job is None and (value in self.forgotten or self.mark_unheard(value)):
             raise Refusal(401, "invalid token", expected=True)
         if job is None:
             raise Refusal(401, "invalid token")
@@ -265,6 +279,11 @@ class Frontend:
         if name not in self.executors:
             raise Refusal(401, f"executor {name!r} is not known")
         return job
+
+    def mark_unheard(self, token):
+        """Whether the executor may have been killed before it knew that this job is marked."""
+        return any(abs(kill - job.marked_at) < KILL_SECONDS
+                   for job in self.jobs.values() if job.marked_with == token for kill in self.kills)
 
     def route(self, path, headers, body):
         if headers.get("Content-Type") != "application/json":
@@ -351,14 +370,26 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def read_body(self):
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            return self.read_exactly(int(self.headers.get("Content-Length", 0)))
         parts = []
         while True:
-            size = int(self.rfile.readline().split(b";")[0], 16)
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
+            size = int(self.read_line().split(b";")[0], 16)
+            parts.append(self.read_exactly(size))
+            self.read_line()
             if size == 0:
                 return b"".join(parts)
+
+    def read_exactly(self, size):
+        found = self.rfile.read(size)
+        if len(found) < size:
+            raise ConnectionAbortedError("the client went away within a request")
+        return found
+
+    def read_line(self):
+        line = self.rfile.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionAbortedError("the client went away within a request")
+        return line
 
     def handle_one_call(self, body):
         frontend, path = self.frontend_, self.path.partition("?")[0]

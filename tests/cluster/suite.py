@@ -17,6 +17,7 @@ import contracttests
 import deploytests
 import failuretests
 import jobs
+import killtests
 import layouttests
 import logtests
 import podtests
@@ -26,7 +27,7 @@ from checks import equal, holds, status_number
 from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
 
-TESTS = [*podtests.TESTS, *reloadtests.TESTS]
+TESTS = [*podtests.TESTS, *reloadtests.TESTS, *killtests.TESTS]
 
 
 def test(function):
