@@ -167,6 +167,16 @@ bool lx_containers_idle(const struct lx_containers *containers)
     return true;
 }
 
+bool lx_containers_ending(const struct lx_containers *containers)
+{
+    for (size_t i = 0; i < containers->n; i++) {
+        const struct follower *follower = &containers->followers[i];
+        if (follower->podlog && !follower->terminated)
+            return false;
+    }
+    return !lx_containers_idle(containers);
+}
+
 bool lx_containers_moved(struct lx_containers *containers)
 {
     bool moved = containers->moved;

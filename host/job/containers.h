@@ -40,6 +40,10 @@ const enum lx_log_state *lx_containers_logs(const struct lx_containers *containe
 /* No log is being followed any more. */
 bool lx_containers_idle(const struct lx_containers *containers);
 
+/* Some log is still being read, and what is being read is of containers that have terminated: it
+ * comes to its end. */
+bool lx_containers_ending(const struct lx_containers *containers);
+
 /* Whether any log has brought something since the last call. */
 bool lx_containers_moved(struct lx_containers *containers);
 

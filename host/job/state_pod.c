@@ -50,7 +50,11 @@ struct lx_stuck lx_run_stuck(const struct lx_run *run)
 static void fail_stuck(struct lx_run *run, const struct lx_stuck *stuck)
 {
     lx_stuck_fail(stuck, run->workload, &run->failure);
-    lx_run_end(run);
+    /* The steps before the one that never starts have logs, too. */
+    if (lx_containers_ending(run->containers))
+        lx_run_go(run, LX_STATE_DRAINING_LOGS);
+    else
+        lx_run_end(run);
 }
 
 static uint64_t pause_of(uint64_t grace, uint64_t waited)

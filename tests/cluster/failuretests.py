@@ -7,21 +7,14 @@ import threading
 
 import api
 from checks import equal, holds
+from executor import ROOT
 from layouttests import finish, offer, shared_settings, shared_volume, step
 
 TESTS = []
 # Again at once, whatever it was, twice at most.
 AGAIN = "retry = function(failure) return failure.attempt < 3 and { delay = 0 } or nil end"
-MORE_MEMORY = """
-  retry = function(failure)
-    if failure.class == "out-of-memory" and failure.attempt < 3 then
-      local memory = quantity.min(quantity.scale(failure.limit, 4), "1Gi")
-      return { delay = 1, resources = { memory = memory } }
-    end
-  end"""
 POLICY = """
 local default = require "default"
-local quantity = require "lunexec.quantity"
 local changed = { %s }
 return {
   api = 1,
@@ -161,11 +154,11 @@ def out_of_memory(scene):
 
 @test
 def out_of_memory_retried(scene):
-    """And a policy that gives more memory makes it complete."""
+    """And with the cookbook's recipe it is tried again with twice as much, and completes."""
     job = offer(scene, step("hungry", "set -e", "dd if=/dev/zero of=/dev/null bs=200M count=1",
                            "echo fed"))
-    scene.executor(EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="96Mi",
-                   LUNEXEC_POLICY_DIR=policy(scene, MORE_MEMORY))
+    scene.executor(EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="128Mi",
+                   LUNEXEC_POLICY_DIR=str(ROOT / "spec/cookbook/oom-retry"))
     finish(scene, job, 120)
     entries = [e for e in job.entries if e.key == "step.kubernetes.hungry"]
     equal(len(entries), 2, "entries of the step")
@@ -240,6 +233,19 @@ def image_not_found(scene):
 def image_unauthorized(scene):
     """The registry wants credentials: the same."""
     image_refused(scene, 5902, "secret/image", "does not let the cluster pull")
+
+
+@test
+def image_name_invalid_after_output(scene):
+    """A later step that can never start ends the job at once, and loses nothing of what ran before."""
+    job = offer(scene, step("first", "seq 1 50000"), step("never", "true", image="NOT/a-name:1"))
+    scene.executor()
+    scene.wait_marked(job, 60)
+    holds("step never" in job.message and "NOT/a-name:1" in job.message, f"message {job.message!r}")
+    lines = job.entry("step.kubernetes.first").lines()
+    equal(len(lines), 50000, "lines of the first step")
+    equal(lines[-1], "stdout: 50000", "its last line")
+    scene.check_clean()
 
 
 def quota(scene, **hard):
