@@ -120,6 +120,8 @@ struct lx_executor_opts lx_app_executor_opts(const struct lx_settings *s,
         .log_limit_step = s->log_limit_step,
         .log_limit_job = s->log_limit_job,
         .spool_limit = s->spool_limit,
+        .max_cpu = s->maximum_cpu,
+        .max_memory = s->maximum_memory,
         .mask_patterns = s->mask_patterns,
         .policy_settings = policy_settings,
     };

@@ -62,6 +62,7 @@ struct lx_settings {
         *workspace_dir, *listen, *reported_version;
     bool policy_dry_run;
     int64_t job_ttl_ms; /* 0: unset */
+    char *maximum_cpu, *maximum_memory;
     int64_t log_update_interval_ms, log_limit_step, log_limit_job, spool_limit;
     char *mask_patterns;
     enum lx_level log_level;

@@ -91,6 +91,16 @@ static const struct lx_setting table[] = {
          "JSON object: what a policy's manifests may and may not have, whatever the scripts say: "
          "{\"allow\": [rules that do not apply], \"images\": [patterns], \"max\": {resource: "
          "quantity}}."},
+    {.name = "LUNEXEC_MAXIMUM_CPU",
+     .type = LX_SET_QUANTITY,
+     .at = FIELD(maximum_cpu),
+     .help = "Most CPU that the jobs which run at once may count for, as the policy's admit() says; "
+             "a job beyond it waits for its turn. Unset or 0: no limit but "
+             "EXECUTOR_MAXIMUM_NUM_JOBS."},
+    {.name = "LUNEXEC_MAXIMUM_MEMORY",
+     .type = LX_SET_QUANTITY,
+     .at = FIELD(maximum_memory),
+     .help = "The same for memory: 256Gi."},
     {.name = "LUNEXEC_WORKSPACE_DIR",
      .type = LX_SET_STRING,
      .at = FIELD(workspace_dir),

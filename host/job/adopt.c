@@ -99,6 +99,9 @@ static void adopt(const char *uid, void *value, void *arg)
     struct lx_run *run = lx_run_restore(ex, job, run_record);
     lx_entries_restore(run->entries, ex->opts.journal, found->keys, told, run);
     lx_limiter_force(&ex->limiter);
+    struct lx_claim claim;
+    if (run->admitted && lx_claim_read(run->admission, NULL, &claim, &err) == 0)
+        lx_admission_force(&ex->admission, &run->ticket, &claim);
 }
 
 void lx_adopt_all(struct lx_executor *ex)

@@ -106,14 +106,6 @@ void lx_decision_answered(struct lx_decision *decision, const json_t *results,
                           asked->took_us);
 }
 
-json_t *lx_decision_cost(const struct lx_decision *decision)
-{
-    for (size_t i = 0; i < decision->n; i++)
-        if (lx_streq(decision->asked[i].function, "admit"))
-            return lx_json_obj(json_array_get(decision->asked[i].results, 0), "cost");
-    return NULL;
-}
-
 /* ---- The lines ---- */
 
 static void put_functions(const struct lx_decision *decision, struct lx_buf *out)

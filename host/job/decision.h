@@ -26,8 +26,6 @@ void lx_decision_asked(struct lx_decision *decision, const char *function, json_
 void lx_decision_answered(struct lx_decision *decision, const json_t *results,
                           const struct lx_err *err);
 
-/* What admit() gave as `cost`; borrowed, NULL for nothing. */
-json_t *lx_decision_cost(const struct lx_decision *decision);
 
 /* Nothing more is asked for this Job: compares, writes the line, frees itself. `refused`: why the
  * Job is not made, NULL if it is. */

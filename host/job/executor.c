@@ -80,12 +80,21 @@ static void free_policies(struct lx_executor *ex)
     lx_recent_free(ex->recent);
 }
 
+static int read_tokens(const struct lx_executor_opts *opts, struct lx_tokens **ret_tokens,
+                       struct lx_err *err)
+{
+    const char *patterns = opts->mask_patterns ? opts->mask_patterns : "";
+    if (lx_tokens_new(patterns, ret_tokens, err) < 0)
+        return lx_wrap(err, "LUNEXEC_MASK_PATTERNS");
+    return 0;
+}
+
 int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **ret_executor,
                     struct lx_err *err)
 {
     struct lx_executor *ex = lx_alloc(sizeof *ex);
-    if (lx_tokens_new(opts->mask_patterns ? opts->mask_patterns : "", &ex->tokens, err) < 0) {
-        lx_wrap(err, "LUNEXEC_MASK_PATTERNS");
+    if (lx_admission_init(&ex->admission, opts->loop, opts->max_cpu, opts->max_memory, err) < 0 ||
+        read_tokens(opts, &ex->tokens, err) < 0) {
         free(ex);
         return -1;
     }
@@ -135,6 +144,7 @@ void lx_executor_free(struct lx_executor *ex)
     lx_queue_cancel(ex->dequeue);
     lx_list_each (it, &ex->runs)
         lx_run_free(lx_container_of(it, struct lx_run, link));
+    lx_admission_done(&ex->admission);
     if (ex->idle_told)
         lx_task_cancel(&ex->idle_task);
     lx_journal_writer_free(ex->journal);

@@ -84,9 +84,30 @@ static void on_dequeued(void *arg, struct lx_job *job, const struct lx_err *err)
     check_idle(ex);
 }
 
+/* The policy has yet to say what the run counts for. */
+static bool undecided(const struct lx_run *run)
+{
+    return run->ticket.state == LX_TICKET_OUT &&
+           (run->state_id == LX_STATE_QUEUED || run->state_id == LX_STATE_FETCHING ||
+            run->state_id == LX_STATE_PREPARING || run->state_id == LX_STATE_PLANNING ||
+            run->state_id == LX_STATE_PARKED);
+}
+
+/* Whether one more job could begin, as far as is known. */
+static bool has_room(const struct lx_executor *ex)
+{
+    if (!lx_admission_limited(&ex->admission))
+        return true;
+    lx_list_each (it, &ex->runs) {
+        if (undecided(lx_container_of(it, struct lx_run, link)))
+            return false;
+    }
+    return !lx_admission_full(&ex->admission);
+}
+
 void lx_intake_poll(struct lx_executor *ex)
 {
-    if (ex->draining || ex->dequeue || !lx_journal_writer_healthy(ex->journal) ||
+    if (ex->draining || ex->dequeue || !lx_journal_writer_healthy(ex->journal) || !has_room(ex) ||
         !lx_limiter_take(&ex->limiter))
         return;
     lx_timer_stop(ex->poll_timer);
@@ -97,6 +118,7 @@ void lx_intake_done(struct lx_executor *ex)
 {
     lx_limiter_give(&ex->limiter);
     lx_job_metrics_running(ex->metrics, ex->limiter.used);
+    lx_job_metrics_waiting(ex->metrics, lx_admission_waiting(&ex->admission));
     if (lx_list_empty(&ex->runs)) {
         lx_watch_pause(ex->watch);
         ex->pods_known = false;

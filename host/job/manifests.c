@@ -138,11 +138,3 @@ json_t *lx_manifests_object(const struct lx_manifests *m, const struct lx_object
     return result < 0 ? NULL : lx_take(manifest);
 }
 
-int lx_manifests_admitted(const json_t *results, struct lx_err *err)
-{
-    if (!json_is_false(json_array_get(results, 0)))
-        return 0;
-    const char *reason = json_string_value(json_array_get(results, 1));
-    return lx_fail(err, LX_E_REFUSED, "the policy does not admit this job: %s",
-                   reason ? reason : "no reason given");
-}

@@ -30,7 +30,4 @@ int lx_manifests_try(const struct lx_executor_opts *opts, const struct lx_policy
 json_t *lx_manifests_object(const struct lx_manifests *m, const struct lx_object *object,
                             json_t *plan, const char *job_uid, struct lx_err *err);
 
-/* Whether admit()'s results let the job in; LX_E_REFUSED with the policy's reason. */
-int lx_manifests_admitted(const json_t *results, struct lx_err *err);
-
 #endif

@@ -8,7 +8,7 @@ struct lx_job_metrics {
     struct lx_metric *policy_calls, *policy_duration, *shadow;
     struct lx_metric *command_duration, *command_total, *command_errors;
     struct lx_metric *failures, *retries;
-    struct lx_metric *log_gaps;
+    struct lx_metric *log_gaps, *waiting;
 };
 
 static const char *const queue_op[] = {"queue", "op", NULL};
@@ -57,6 +57,8 @@ struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char
         {"lunexec_log_gaps_total",
          "Places in job logs where lines are missing, rotated away by the kubelet.", LX_COUNTER,
          queue_only, NULL},
+        {"lunexec_jobs_waiting", "Jobs that wait for their turn: what admit() says and the limits.",
+         LX_GAUGE, queue_only, NULL},
     };
     struct lx_job_metrics *m = lx_alloc(sizeof *m);
     m->queue = queue;
@@ -70,9 +72,11 @@ struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char
     m->failures = lx_metric_add(metrics, &defs[7]);
     m->retries = lx_metric_add(metrics, &defs[8]);
     m->log_gaps = lx_metric_add(metrics, &defs[9]);
+    m->waiting = lx_metric_add(metrics, &defs[10]);
     lx_job_metrics_log_gaps(m, 0);
     add_policy_metrics(m, metrics);
     lx_job_metrics_running(m, 0);
+    lx_job_metrics_waiting(m, 0);
     return m;
 }
 
@@ -108,6 +112,12 @@ void lx_job_metrics_running(struct lx_job_metrics *m, size_t n)
 {
     const char *const values[] = {m->queue, NULL};
     lx_metric_set(m->handlers, (double)n, values);
+}
+
+void lx_job_metrics_waiting(struct lx_job_metrics *m, size_t n)
+{
+    const char *const values[] = {m->queue, NULL};
+    lx_metric_set(m->waiting, (double)n, values);
 }
 
 void lx_job_metrics_command(struct lx_job_metrics *m, const char *op, bool ok, uint64_t ms)

@@ -24,6 +24,8 @@ void lx_job_metrics_failed(struct lx_job_metrics *metrics, enum lx_failure_kind 
 void lx_job_metrics_retried(struct lx_job_metrics *metrics, enum lx_failure_kind kind);
 /* Jobs underway now. */
 void lx_job_metrics_running(struct lx_job_metrics *metrics, size_t n);
+/* Of those, the ones that wait for their turn. */
+void lx_job_metrics_waiting(struct lx_job_metrics *metrics, size_t n);
 /* An operation on the cluster: "kubernetes.job.create", "kubernetes.pod.wait", ... */
 void lx_job_metrics_command(struct lx_job_metrics *metrics, const char *op, bool ok, uint64_t ms);
 /* Places in logs where lines are missing, each told in the log as well. */

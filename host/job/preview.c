@@ -1,5 +1,6 @@
 #include "lunexec/preview.h"
 
+#include "job/claim.h"
 #include "job/facts.h"
 #include "job/grace.h"
 #include "job/manifests.h"
@@ -59,7 +60,10 @@ static int admit(const struct lx_executor_opts *opts, const struct lx_job *job, 
     struct answer answer;
     if (ask(opts, "admit", lx_task_job(job, 1, lx_facts_new(NULL, job)), &answer, err) < 0)
         return -1;
-    int result = answer.defined ? lx_manifests_admitted(answer.results, err) : 0;
+    struct lx_claim claim = {0};
+    int result = lx_claim_read(answer.defined ? json_array_get(answer.results, 0) : NULL,
+                               json_array_get(answer.results, 1), &claim, err);
+    lx_claim_done(&claim);
     json_decref(answer.results);
     return result;
 }

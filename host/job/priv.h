@@ -4,6 +4,7 @@
 #ifndef LX_JOB_PRIV_H
 #define LX_JOB_PRIV_H
 
+#include "job/admission.h"
 #include "job/adopt.h"
 #include "job/containers.h"
 #include "job/decision.h"
@@ -116,7 +117,8 @@ struct lx_run {
     struct lx_list objects;       /* of struct lx_object */
     struct lx_policy *policy;     /* a reference; the one that planned first stays. NULL before */
     struct lx_decision *decision; /* about the Job that is planned; NULL when nothing is asked */
-    json_t *cost;                 /* what admit() gave; NULL: nothing */
+    json_t *admission;            /* what admit() gave; NULL: nothing */
+    struct lx_ticket ticket;      /* in the executor's admission */
     struct lx_containers *containers;
 
     /* The one call underway, cancelled when the state is left. */
@@ -230,7 +232,8 @@ struct lx_executor {
     struct lx_list decisions; /* of struct lx_decision: comparisons underway */
     size_t n_decisions;
     struct lx_map *by_job_name; /* Kubernetes Job name -> struct lx_run */
-    struct lx_limiter limiter;
+    struct lx_limiter limiter;     /* of jobs that are ours */
+    struct lx_admission admission; /* of those, which may run */
     struct lx_spool_budget spool; /* of the logs of all jobs */
     struct lx_tokens *tokens;     /* NULL: none are masked */
     bool events_denied;           /* our role may not list events */

@@ -89,6 +89,13 @@ static void tell(struct lx_progress *progress, const char *text)
     lx_entry_line(entry_of(progress), text);
 }
 
+void lx_progress_tell(struct lx_progress *progress, const char *text)
+{
+    lx_auto(str) char *line = lx_strf("[lunexec] %s", text);
+    if (!entry_ended(progress))
+        tell(progress, line);
+}
+
 /* ---- Events ---- */
 
 /* What statuses and conditions of the pod tell already, in words of their own. */

@@ -28,6 +28,9 @@ void lx_progress_wait(struct lx_progress *progress, const struct lx_progress_wai
 /* The wait is over, whatever became of it. */
 void lx_progress_stop(struct lx_progress *progress);
 
+/* Tells `text` as a line, unless it was told before or `setup.workspace` has ended. */
+void lx_progress_tell(struct lx_progress *progress, const char *text);
+
 /* The text was told by an earlier process. */
 void lx_progress_told(struct lx_progress *progress, const char *text);
 

@@ -60,6 +60,8 @@ void lx_record_run(const struct lx_run *run)
         json_object_set_new(value, "job_name", json_string(run->workload->job_name));
     else if (run->planned)
         json_object_set_new(value, "job_name", json_string(run->planned));
+    if (run->admission)
+        json_object_set(value, "admission", run->admission);
     if (run->job_uid)
         json_object_set_new(value, "job_uid", json_string(run->job_uid));
     if (run->ending && run->failure.kind != LX_FAIL_NONE) {
@@ -105,6 +107,7 @@ void lx_record_read(struct lx_run *run, const json_t *value)
     run->ending = lx_json_bool(value, "ending", false);
     run->planned = lx_strdup(lx_json_str(value, "job_name", NULL));
     run->job_uid = lx_strdup(lx_json_str(value, "job_uid", NULL));
+    run->admission = json_incref(json_object_get(value, "admission"));
     read_objects(run, lx_json_arr(value, "objects"));
     if (!failure)
         return;

@@ -109,6 +109,8 @@ static void cancel_calls(struct lx_run *run)
     lx_kube_cancel(lx_take(run->kube_call));
     lx_workspace_cancel(run->workspace);
     lx_timer_stop(run->wait);
+    if (run->ticket.state == LX_TICKET_WAITING)
+        lx_admission_leave(&run->ex->admission, &run->ticket);
 }
 
 static void set_state(struct lx_run *run, enum lx_state_id id)
@@ -215,7 +217,8 @@ void lx_run_free(struct lx_run *run)
     lx_run_forget_step(run);
     lx_decision_free(run->decision);
     lx_policy_free(run->policy);
-    json_decref(run->cost);
+    lx_admission_leave(&run->ex->admission, &run->ticket);
+    json_decref(run->admission);
     lx_workspace_free(run->workspace);
     lx_progress_free(run->progress);
     lx_entries_free(run->entries);

@@ -229,7 +229,7 @@ void lx_state_gone(struct lx_run *run)
                    &(struct lx_past_job){.finished_at = lx_wall().tv_sec,
                                          .seconds = (int64_t)(took / 1000),
                                          .failure = ok ? NULL : lx_failure_name(run->failure.kind),
-                                         .cost = run->cost});
+                                         .cost = lx_json_obj(run->admission, "cost")});
     lx_record_forget(run);
     lx_run_free(run);
     lx_intake_done(ex);

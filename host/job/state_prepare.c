@@ -183,20 +183,50 @@ void lx_state_planning(struct lx_run *run)
     ask_for_plan(run);
 }
 
+static void count_waiting(const struct lx_executor *ex)
+{
+    lx_job_metrics_waiting(ex->metrics, lx_admission_waiting(&ex->admission));
+}
+
+static void admitted(void *arg)
+{
+    struct lx_run *run = arg;
+    count_waiting(run->ex);
+    run->admitted = true;
+    decided(run);
+    lx_intake_poll(run->ex);
+}
+
+static void wait_for_turn(struct lx_run *run)
+{
+    lx_auto(str) char *why = lx_admission_why(&run->ex->admission, &run->ticket);
+    lx_progress_tell(run->progress, why);
+    lx_log(run->ex->opts.log, LX_LOG_INFO, "job waits", LX_STR("job", run->job->uid),
+           LX_STR("reason", why));
+    count_waiting(run->ex);
+}
+
 static void on_admit(void *arg, bool defined, json_t *results, const struct lx_err *call_err)
 {
     struct lx_run *run = arg;
+    const json_t *admission = defined ? json_array_get(results, 0) : NULL;
+    struct lx_claim claim = {0};
     struct lx_err err;
     run->policy_call = NULL;
     lx_decision_answered(run->decision, results, call_err);
+    run->ticket.granted = admitted;
+    run->ticket.arg = run;
     if (call_err) {
         refuse(run, "policy admit(): ", policy_error(run->policy, call_err));
-    } else if (defined && lx_manifests_admitted(results, &err) < 0) {
+    } else if (lx_claim_read(admission, json_array_get(results, 1), &claim, &err) < 0 ||
+               lx_admission_enter(&run->ex->admission, &run->ticket, &claim, &err) < 0) {
         refuse(run, "", err.text);
     } else {
-        run->admitted = true;
-        run->cost = json_incref(lx_decision_cost(run->decision));
-        decided(run);
+        run->admission = json_incref((json_t *)(uintptr_t)admission);
+        if (run->ticket.state == LX_TICKET_RUNNING)
+            admitted(run);
+        else
+            wait_for_turn(run);
     }
 }
 

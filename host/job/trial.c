@@ -1,5 +1,6 @@
 #include "lunexec/trial.h"
 
+#include "job/claim.h"
 #include "job/grace.h"
 #include "job/manifests.h"
 #include "lunexec/text.h"
@@ -104,6 +105,19 @@ static void on_job(struct lx_trial *trial, bool defined, const json_t *results)
     }
 }
 
+/* That the policy refuses a job is its right. */
+static void on_admit(struct lx_trial *trial, bool defined, const json_t *results)
+{
+    struct lx_claim claim = {0};
+    struct lx_err err;
+    if (lx_claim_read(defined ? json_array_get(results, 0) : NULL, NULL, &claim, &err) < 0 &&
+        err.code != LX_E_REFUSED)
+        fail(trial, &err);
+    else
+        advance(trial);
+    lx_claim_done(&claim);
+}
+
 static void on_answer(void *arg, bool defined, json_t *results, const struct lx_err *err)
 {
     struct lx_trial *trial = arg;
@@ -112,6 +126,8 @@ static void on_answer(void *arg, bool defined, json_t *results, const struct lx_
         fail(trial, err);
     else if (trial->stage == STAGE_JOB)
         on_job(trial, defined, results);
+    else if (trial->stage == STAGE_ADMIT)
+        on_admit(trial, defined, results);
     else
         advance(trial);
 }

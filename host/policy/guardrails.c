@@ -3,7 +3,7 @@
 #include "lunexec/mem.h"
 #include "lunexec/text.h"
 #include "plan_rules.h"
-#include "quantity.h"
+#include "lunexec/quantity.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #include "guardrails.h"
 #include "lunexec/text.h"
 #include "plan_rules.h"
-#include "quantity.h"
+#include "lunexec/quantity.h"
 
 #include <stdio.h>
 

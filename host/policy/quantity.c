@@ -1,4 +1,4 @@
-#include "quantity.h"
+#include "lunexec/quantity.h"
 
 #include "lunexec/mem.h"
 #include "lunexec/parse.h"

@@ -22,6 +22,8 @@ static const struct lx_queue_tuning default_tuning = {
 
 /* A log entry may take this long a byte more than any other call: 64 KiB a second. */
 #define UPLOAD_BYTES_PER_MS 64
+/* So many answers of 500 to the update of an entry mean that there is none. */
+#define PROBE_REFUSALS 3
 
 static const char *const *copy_strv(const char *const *strv)
 {
@@ -337,11 +339,25 @@ void lx_queue_call_swap_probe(struct lx_queue_call *call)
     call->repeat = call->probing ? LX_REPEAT_ALWAYS : LX_REPEAT_UNSENT;
 }
 
-/* Goes to the update when the answer to an add was lost, and back when there was none. Whether this
- * outcome asks for that. */
-static bool turn(struct lx_queue_call *call, const struct lx_err *err, bool lost)
+/* Whether the update was answered as one of an entry that was never added: by a refusal of any
+ * kind. A server in trouble answers 500, too, though hardly so often in a row. */
+static bool never_added(struct lx_queue_call *call, const struct lx_http_result *result,
+                        const struct lx_err *err)
 {
-    if (!call->probe || !(call->probing ? err->code == LX_E_NOT_FOUND : lost))
+    if (err->code == LX_E_NOT_FOUND)
+        return true;
+    bool answered = result->reach == LX_HTTP_ANSWERED;
+    call->probe->refusals = answered && result->status == 500 ? call->probe->refusals + 1 : 0;
+    return call->probe->refusals == PROBE_REFUSALS ||
+           (answered && (result->status == 400 || result->status == 409 || result->status == 422));
+}
+
+/* Goes to the update when the answer to an add was lost, and back when the entry was never added.
+ * Whether this outcome asks for that. */
+static bool turn(struct lx_queue_call *call, const struct lx_http_result *result,
+                 const struct lx_err *err, bool lost)
+{
+    if (!call->probe || !(call->probing ? never_added(call, result, err) : lost))
         return false;
     lx_queue_call_swap_probe(call);
     return true;
@@ -361,7 +377,7 @@ static void on_done(void *arg, const struct lx_http_result *result)
         (void)lx_fail(&err, LX_E_IO, "reading the kept output failed");
     bool lost =
         !call->out_failed && (result->reach == LX_HTTP_SENT || result->reach == LX_HTTP_CUT);
-    bool turned = turn(call, &err, lost);
+    bool turned = turn(call, result, &err, lost);
     if ((turned || repeatable(call, result, &err)) && again(call, result, &err))
         return;
     report(call, result, &err, lost || call->probing);

@@ -57,6 +57,7 @@ enum lx_queue_repeat {
 
 /* The request that tells whether an entry exists whose add had no answer. */
 struct lx_queue_probe {
+    unsigned refusals; /* answers of 500 in a row */
     int64_t id;
     char *url;
     struct lx_buf head, tail;

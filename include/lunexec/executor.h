@@ -48,6 +48,7 @@ struct lx_executor_opts {
 
     int64_t poll_interval_ms;
     int64_t max_jobs;       /* EXECUTOR_MAXIMUM_NUM_JOBS */
+    const char *max_cpu, *max_memory; /* of what admit() says that jobs count for; NULL: no limit */
     int64_t max_runtime_ms; /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
     int64_t num_total_jobs; /* 0: no limit */
     int64_t max_active_ms;  /* 0: no limit */

@@ -103,8 +103,11 @@
 ---@field network_listed lunexec.Peer[]? LUNEXEC_NETWORK_LISTED; what jobs of the profile "listed" may reach
 ---@field network_blocked string[]? LUNEXEC_NETWORK_BLOCKED; public addresses that no job may reach
 
----@class lunexec.Admission
----@field cost {cpu: string, memory: string} what the job counts for while it runs
+---@class lunexec.Admission how a job shares this executor with the others
+---@field cost {cpu: (string|number)?, memory: (string|number)?}? what the job counts for while it runs, against LUNEXEC_MAXIMUM_CPU and LUNEXEC_MAXIMUM_MEMORY
+---@field key string? jobs of one key share `limit`, and take turns with those of other keys
+---@field limit integer? how many jobs of that key may run at once
+---@field weight integer? share of turns beside other keys, 1 when absent
 
 ---@alias lunexec.FailureClass "exit-code"|"out-of-memory"|"evicted"|"preempted"|"node-lost"|"node-refused"|"pod-deleted"|"unschedulable"|"no-pod"|"image-name"|"image-not-found"|"image-unauthorized"|"image-pull"|"container-create"|"admission"|"quota"|"forbidden"|"api-unavailable"|"deadline"
 

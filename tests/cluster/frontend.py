@@ -217,7 +217,8 @@ class Frontend:
     def update_entry(self, job, fields):
         self.check_entry(fields, {"entryId": int})
         if not 1 <= fields["entryId"] <= len(job.entries):
-            raise Refusal(500, f"no entry {fields['entryId']}")
+            raise Refusal(500, f"no entry {fields['entryId']}", b'{"error":"unknown job"}',
+                          expected=bool(self.kills))  # whether it was added before the kill is asked so
         entry = job.entries[fields["entryId"] - 1]
         same = (entry.key, entry.command, entry.start_time)
         if same != (fields["key"], fields["command"], fields["startTime"]):

@@ -326,6 +326,28 @@ class PolicyLive(unittest.TestCase):
         wait(lambda: self.status("shadow")["refused"], "a shadow that cannot be loaded")
         self.assertEqual(self.label(self.job(3)), "real")
 
+    def test_a_job_waits_for_room(self):
+        """And says so; the queue is not asked for more meanwhile."""
+        self.map.write("return { api = 1, job = require('default').job, admit = function(job) "
+                       "return { cost = { memory = '6Gi' } } end }")
+        self.start(payload(1), script=Script(hold=True), EXECUTOR_MAXIMUM_NUM_JOBS="4",
+                   LUNEXEC_MAXIMUM_MEMORY="10Gi")
+        wait(lambda: self.w.kube.created["jobs"], "the first Job")
+        self.w.frontend.offer(payload(2), payload(3))
+        waiting = '{queue="batches"}'
+        wait(lambda: self.metric("lunexec_jobs_waiting", waiting) == 1, "a job that waits")
+        told = "[lunexec] waiting for its turn: 1 jobs run, which together may count for 10Gi of memory"
+        self.w.until(lambda: any(told in call.json.get("out", "") for call in
+                                 self.w.frontend.of("addExecutionLogEntry") +
+                                 self.w.frontend.of("updateExecutionLogEntry")
+                                 if call.json["jobId"] == 2), "a line that says so")
+        self.assertEqual(len(self.w.kube.created["jobs"]), 1)
+        self.assertEqual([line["job"] for line in self.lines("job waits")], ["2"])
+        self.w.kube.release()
+        self.w.marked(3)
+        self.assertEqual(len(self.w.kube.created["jobs"]), 3)
+        self.assertEqual(self.metric("lunexec_jobs_waiting", waiting), 0)
+
     def test_facts_tell_of_earlier_jobs(self):
         self.map.generation("one", """
           local past = task.facts.history[1]

@@ -1,5 +1,6 @@
 lx_unit_test(test_verdict unit/test_verdict.c LIBS lx_job)
 lx_unit_test(test_retry unit/test_retry.c LIBS lx_job)
+lx_unit_test(test_admission unit/test_admission.c LIBS lx_job)
 lx_unit_test(test_failure unit/test_failure.c LIBS lx_job)
 target_compile_definitions(test_failure PRIVATE LX_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 lx_unit_test(test_shell unit/test_shell.c LIBS lx_job)

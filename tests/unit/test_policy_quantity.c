@@ -4,7 +4,7 @@
 
 #include <cmocka.h>
 
-#include "policy/quantity.h"
+#include "lunexec/quantity.h"
 
 static struct lx_quantity parse(const char *text)
 {

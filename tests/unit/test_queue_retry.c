@@ -174,6 +174,21 @@ static void lost_add_is_looked_for(void **state)
     assert_string_equal(fixture->requests[0].body, fixture->requests[2].body);
     assert_string_equal(fixture->requests[0].path, fixture->requests[3].path);
 
+    /* Nor was it when the server says so in other words, or says no more than that it cannot. */
+    outcome_done(&outcome);
+    SCRIPT(fixture, {DROP, NULL, NULL}, {400, "no such entry", NULL}, {200, "5", NULL});
+    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+    await(fixture, &outcome);
+    assert_int_equal(outcome.entry_id, 5);
+    assert_int_equal(fixture->n_requests, 3);
+    outcome_done(&outcome);
+    SCRIPT(fixture, {DROP, NULL, NULL}, {500, "", NULL}, {500, "", NULL}, {502, "", NULL},
+           {500, "", NULL}, {500, "", NULL}, {500, "", NULL}, {200, "6", NULL});
+    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+    await(fixture, &outcome);
+    assert_int_equal(outcome.entry_id, 6);
+    assert_int_equal(fixture->n_requests, 8);
+
     /* The record is no longer ours. */
     outcome_done(&outcome);
     SCRIPT(fixture, {DROP, NULL, NULL}, {500, "{\"error\":\"unknown job\"}", NULL});

@@ -1,8 +1,8 @@
 /*
  * Kubernetes quantities ("12Gi", "500m", "1e3"), compared exactly.
  */
-#ifndef LX_POLICY_QUANTITY_H
-#define LX_POLICY_QUANTITY_H
+#ifndef LUNEXEC_QUANTITY_H
+#define LUNEXEC_QUANTITY_H
 
 #include "lunexec/json.h"
 
