@@ -94,9 +94,10 @@ static const struct lx_setting table[] = {
     {.name = "LUNEXEC_MAXIMUM_CPU",
      .type = LX_SET_QUANTITY,
      .at = FIELD(maximum_cpu),
-     .help = "Most CPU that the jobs which run at once may count for, as the policy's admit() says; "
-             "a job beyond it waits for its turn. Unset or 0: no limit but "
-             "EXECUTOR_MAXIMUM_NUM_JOBS."},
+     .help =
+         "Most CPU that the jobs which run at once may count for, as the policy's admit() says; "
+         "a job beyond it waits for its turn. Unset or 0: no limit but "
+         "EXECUTOR_MAXIMUM_NUM_JOBS."},
     {.name = "LUNEXEC_MAXIMUM_MEMORY",
      .type = LX_SET_QUANTITY,
      .at = FIELD(maximum_memory),

@@ -172,8 +172,7 @@ char *lx_admission_why(const struct lx_admission *admission, const struct lx_tic
     const char *cpu = admission->max_cpu_text, *memory = admission->max_memory_text;
     return lx_strf("waiting for its turn: %zu jobs run, which together may count for %s%s%s%s%s",
                    count(&admission->running, NULL), cpu ? cpu : "", cpu ? " CPU" : "",
-                   cpu && memory ? " and " : "", memory ? memory : "",
-                   memory ? " of memory" : "");
+                   cpu && memory ? " and " : "", memory ? memory : "", memory ? " of memory" : "");
 }
 
 bool lx_admission_limited(const struct lx_admission *admission)

@@ -36,8 +36,8 @@ int lx_admission_init(struct lx_admission *admission, struct lx_loop *loop, cons
 void lx_admission_done(struct lx_admission *admission);
 
 /* Enters with a claim, which is taken over whatever the outcome. The ticket runs afterwards, or
- * waits, and `granted` is called later. LX_E_LIMIT: it counts for more than there ever is, and stays
- * out. */
+ * waits, and `granted` is called later. LX_E_LIMIT: it counts for more than there ever is, and
+ * stays out. */
 int lx_admission_enter(struct lx_admission *admission, struct lx_ticket *ticket,
                        struct lx_claim *claim, struct lx_err *err);
 /* The same for a job that runs already, whether there is room or not. */

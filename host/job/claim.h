@@ -1,5 +1,6 @@
 /*
- * What the policy's admit() says of a job: whether it may run, and what it counts for while it does.
+ * What the policy's admit() says of a job: whether it may run, and what it counts for while it
+ * does.
  */
 #ifndef LX_JOB_CLAIM_H
 #define LX_JOB_CLAIM_H

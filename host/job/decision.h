@@ -26,7 +26,6 @@ void lx_decision_asked(struct lx_decision *decision, const char *function, json_
 void lx_decision_answered(struct lx_decision *decision, const json_t *results,
                           const struct lx_err *err);
 
-
 /* Nothing more is asked for this Job: compares, writes the line, frees itself. `refused`: why the
  * Job is not made, NULL if it is. */
 void lx_decision_close(struct lx_decision *decision, const char *refused);

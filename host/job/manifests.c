@@ -137,4 +137,3 @@ json_t *lx_manifests_object(const struct lx_manifests *m, const struct lx_object
     free(containers);
     return result < 0 ? NULL : lx_take(manifest);
 }
-

@@ -231,12 +231,12 @@ struct lx_executor {
     struct lx_recent *recent;
     struct lx_list decisions; /* of struct lx_decision: comparisons underway */
     size_t n_decisions;
-    struct lx_map *by_job_name; /* Kubernetes Job name -> struct lx_run */
+    struct lx_map *by_job_name;    /* Kubernetes Job name -> struct lx_run */
     struct lx_limiter limiter;     /* of jobs that are ours */
     struct lx_admission admission; /* of those, which may run */
-    struct lx_spool_budget spool; /* of the logs of all jobs */
-    struct lx_tokens *tokens;     /* NULL: none are masked */
-    bool events_denied;           /* our role may not list events */
+    struct lx_spool_budget spool;  /* of the logs of all jobs */
+    struct lx_tokens *tokens;      /* NULL: none are masked */
+    bool events_denied;            /* our role may not list events */
 
     /* intake */
     struct lx_timer *poll_timer, *active_timer;

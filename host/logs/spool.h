@@ -15,8 +15,8 @@
 
 struct lx_spool;
 
-/* `dir` is where the file would be; copied. What it holds counts against `budget` (borrowed; NULL: no
- * limit) until the spool is freed. */
+/* `dir` is where the file would be; copied. What it holds counts against `budget` (borrowed; NULL:
+ * no limit) until the spool is freed. */
 struct lx_spool *lx_spool_new(const char *dir, size_t memory_max, struct lx_spool_budget *budget);
 void lx_spool_free(struct lx_spool *spool);
 

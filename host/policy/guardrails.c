@@ -1,9 +1,9 @@
 #include "guardrails.h"
 
 #include "lunexec/mem.h"
+#include "lunexec/quantity.h"
 #include "lunexec/text.h"
 #include "plan_rules.h"
-#include "lunexec/quantity.h"
 
 #include <string.h>
 

@@ -2,9 +2,9 @@
  * Rules that only the operator's guardrails give contents: which images, how much of a resource.
  */
 #include "guardrails.h"
+#include "lunexec/quantity.h"
 #include "lunexec/text.h"
 #include "plan_rules.h"
-#include "lunexec/quantity.h"
 
 #include <stdio.h>
 

@@ -47,11 +47,11 @@ struct lx_executor_opts {
     struct lx_journal *journal; /* what survives a restart; NULL: nothing does */
 
     int64_t poll_interval_ms;
-    int64_t max_jobs;       /* EXECUTOR_MAXIMUM_NUM_JOBS */
+    int64_t max_jobs;                 /* EXECUTOR_MAXIMUM_NUM_JOBS */
     const char *max_cpu, *max_memory; /* of what admit() says that jobs count for; NULL: no limit */
-    int64_t max_runtime_ms; /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
-    int64_t num_total_jobs; /* 0: no limit */
-    int64_t max_active_ms;  /* 0: no limit */
+    int64_t max_runtime_ms;           /* EXECUTOR_MAXIMUM_RUNTIME_PER_JOB */
+    int64_t num_total_jobs;           /* 0: no limit */
+    int64_t max_active_ms;            /* 0: no limit */
     int64_t log_update_interval_ms;
     int64_t log_limit_step;    /* bytes; 0: no limit */
     int64_t log_limit_job;     /* bytes; 0: no limit */

@@ -18,8 +18,8 @@ struct lx_sink;
 struct lx_spool_budget {
     uint64_t limit; /* bytes in files; 0: no limit */
     uint64_t used;
-    size_t memory_limit; /* bytes in memory, beyond which growing outputs move to files even when they
-                            are smaller than their `memory_max`; 0: no limit */
+    size_t memory_limit; /* bytes in memory, beyond which growing outputs move to files even when
+                            they are smaller than their `memory_max`; 0: no limit */
     size_t memory_used;
 };
 

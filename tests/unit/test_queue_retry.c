@@ -174,21 +174,6 @@ static void lost_add_is_looked_for(void **state)
     assert_string_equal(fixture->requests[0].body, fixture->requests[2].body);
     assert_string_equal(fixture->requests[0].path, fixture->requests[3].path);
 
-    /* Nor was it when the server says so in other words, or says no more than that it cannot. */
-    outcome_done(&outcome);
-    SCRIPT(fixture, {DROP, NULL, NULL}, {400, "no such entry", NULL}, {200, "5", NULL});
-    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
-    await(fixture, &outcome);
-    assert_int_equal(outcome.entry_id, 5);
-    assert_int_equal(fixture->n_requests, 3);
-    outcome_done(&outcome);
-    SCRIPT(fixture, {DROP, NULL, NULL}, {500, "", NULL}, {500, "", NULL}, {502, "", NULL},
-           {500, "", NULL}, {500, "", NULL}, {500, "", NULL}, {200, "6", NULL});
-    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
-    await(fixture, &outcome);
-    assert_int_equal(outcome.entry_id, 6);
-    assert_int_equal(fixture->n_requests, 8);
-
     /* The record is no longer ours. */
     outcome_done(&outcome);
     SCRIPT(fixture, {DROP, NULL, NULL}, {500, "{\"error\":\"unknown job\"}", NULL});
@@ -206,6 +191,26 @@ static void lost_add_is_looked_for(void **state)
     assert_int_equal(outcome.err.code, LX_E_IO);
     assert_int_equal(outcome.entry_id, LX_ENTRY_UNKNOWN);
     assert_int_equal(fixture->n_requests, 21);
+}
+
+/* It was never added when the server says so in other words, or only that it cannot update it. */
+static void refused_update_means_never_added(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct lx_log_entry third = {.key = "k", .expect_id = 3};
+    struct outcome outcome = {0};
+    SCRIPT(fixture, {DROP, NULL, NULL}, {400, "no such entry", NULL}, {200, "5", NULL});
+    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+    await(fixture, &outcome);
+    assert_int_equal(outcome.entry_id, 5);
+    assert_int_equal(fixture->n_requests, 3);
+    outcome_done(&outcome);
+    SCRIPT(fixture, {DROP, NULL, NULL}, {500, "", NULL}, {500, "", NULL}, {502, "", NULL},
+           {500, "", NULL}, {500, "", NULL}, {500, "", NULL}, {200, "6", NULL});
+    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+    await(fixture, &outcome);
+    assert_int_equal(outcome.entry_id, 6);
+    assert_int_equal(fixture->n_requests, 8);
 }
 
 static void lost_answer_to_a_dequeue(void **state)
@@ -430,6 +435,7 @@ int main(void)
         RETRY_TEST(trouble_passes),
         RETRY_TEST(lost_answer_to_an_add),
         RETRY_TEST(lost_add_is_looked_for),
+        RETRY_TEST(refused_update_means_never_added),
         RETRY_TEST(lost_answer_to_a_dequeue),
         RETRY_TEST(slow_answers),
         RETRY_TEST(unreachable),
