@@ -114,6 +114,12 @@ void lx_intake_poll(struct lx_executor *ex)
     ex->dequeue = lx_queue_dequeue(ex->opts.queue, on_dequeued, ex);
 }
 
+void lx_intake_resume(struct lx_executor *ex)
+{
+    if (!lx_timer_active(ex->poll_timer))
+        lx_intake_poll(ex);
+}
+
 void lx_intake_done(struct lx_executor *ex)
 {
     lx_limiter_give(&ex->limiter);

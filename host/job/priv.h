@@ -256,6 +256,8 @@ struct lx_executor {
 
 /* intake.c: asks for a job when there is a slot and none is being asked for. */
 void lx_intake_poll(struct lx_executor *ex);
+/* There may be room for one more: asks for a job unless that waits for its interval anyway. */
+void lx_intake_resume(struct lx_executor *ex);
 /* Gives up a dequeue that is underway: unheartbeated, its job goes to somebody else. */
 void lx_intake_abandon(struct lx_executor *ex);
 /* A run reached its end and was freed. */

@@ -194,7 +194,7 @@ static void admitted(void *arg)
     count_waiting(run->ex);
     run->admitted = true;
     decided(run);
-    lx_intake_poll(run->ex);
+    lx_intake_resume(run->ex);
 }
 
 static void wait_for_turn(struct lx_run *run)
