@@ -2,10 +2,13 @@
 what becomes of their jobs."""
 import contextlib
 import http.server
+import os
 import pathlib
 import threading
+import time
 
 import api
+import jobs
 from checks import equal, holds
 from executor import ROOT
 from layouttests import finish, offer, shared_settings, shared_volume, step
@@ -132,6 +135,37 @@ def deleted_and_retried_shared(scene):
         entries = [e for e in job.entries if e.key == "step.kubernetes.work"]
         equal(len(entries), 2, "entries of the step")
         equal(entries[1].out.count("half"), 1, "changes of the first step")
+
+
+@test
+def preempted_and_retried(scene):
+    """A pod that has to make room for one of higher priority: the same, when there is room again."""
+    with contextlib.suppress(api.ApiError):  # it may be there from another run
+        api.call("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+            "metadata": {"name": "lunexec-test-high"}, "value": 1000})
+    cpus = len(os.sched_getaffinity(0)) * 600  # two pods of that size do not fit
+    job = offer(scene, step("work", *LONG))
+
+    def preempt():
+        name = f"{scene.namespace.name}-important"
+        api.call("POST", "/api/v1/namespaces/default/pods", {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {"priorityClassName": "lunexec-test-high", "restartPolicy": "Never",
+                     "terminationGracePeriodSeconds": 0,
+                     "containers": [{"name": "main", "image": jobs.STEP_IMAGE,
+                                     "imagePullPolicy": "Never", "command": ["sleep", "2"],
+                                     "resources": {"requests": {"cpu": f"{cpus}m"}}}]}})
+        path = f"/api/v1/namespaces/default/pods/{name}"
+        deadline = time.monotonic() + 60
+        while api.call("GET", path)["status"].get("phase") != "Succeeded":
+            holds(time.monotonic() < deadline, "the important pod has not ended")
+            time.sleep(0.2)
+        api.call("DELETE", path)
+
+    retried(scene, job, preempt, {"EXECUTOR_KUBERNETES_RESOURCE_REQUEST_CPU": f"{cpus}m",
+                                  "EXECUTOR_KUBERNETES_RESOURCE_LIMIT_CPU": f"{cpus}m",
+                                  "LUNEXEC_POLICY_DIR": policy(scene, AGAIN)}, "(preempted)")
 
 
 @test

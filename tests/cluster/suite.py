@@ -13,6 +13,7 @@ import time
 import traceback
 
 import api
+import apitests
 import contracttests
 import deploytests
 import failuretests
@@ -27,7 +28,7 @@ from checks import equal, holds, status_number
 from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
 
-TESTS = [*podtests.TESTS, *reloadtests.TESTS, *killtests.TESTS]
+TESTS = [*podtests.TESTS, *reloadtests.TESTS, *killtests.TESTS, *apitests.TESTS]
 
 
 def test(function):
