@@ -5,12 +5,13 @@ LUNEXEC_LONG=1 makes the time without it 150 s instead of 15 s.
 import contextlib
 import os
 import pathlib
+import signal
 import time
 
 import api
 from checks import equal, holds
 from layouttests import finish, offer, step
-from logtests import FaultyApi
+from logtests import FaultyApi, daemon
 
 TESTS = []
 LONG = os.environ.get("LUNEXEC_LONG") == "1"

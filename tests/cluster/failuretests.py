@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import os
 import pathlib
+import signal
 import threading
 import time
 
@@ -12,6 +13,7 @@ import jobs
 from checks import equal, holds
 from executor import ROOT
 from layouttests import finish, offer, shared_settings, shared_volume, step
+from logtests import daemon
 
 TESTS = []
 # Again at once, whatever it was, twice at most.
@@ -166,6 +168,41 @@ def preempted_and_retried(scene):
     retried(scene, job, preempt, {"EXECUTOR_KUBERNETES_RESOURCE_REQUEST_CPU": f"{cpus}m",
                                   "EXECUTOR_KUBERNETES_RESOURCE_LIMIT_CPU": f"{cpus}m",
                                   "LUNEXEC_POLICY_DIR": policy(scene, AGAIN)}, "(preempted)")
+
+
+@contextlib.contextmanager
+def tainted(scene):
+    """The node takes no pods, and gives up those it has."""
+    path = "/api/v1/nodes/node1"
+    taint = {"key": "lunexec.dev/test", "value": scene.namespace.name, "effect": "NoExecute"}
+    api.call("PATCH", path, {"spec": {"taints": [taint]}}, "application/merge-patch+json")
+    try:
+        yield
+    finally:
+        api.call("PATCH", path, {"spec": {"taints": None}}, "application/merge-patch+json")
+
+
+@test
+def lost_with_its_node(scene):
+    """A node that is given up and says nothing: the next attempt waits until the pod is really gone."""
+    job = offer(scene, step("work", *LONG))
+
+    def lose():
+        kubelet = daemon("kubelet")
+        os.kill(kubelet, signal.SIGSTOP)
+        try:
+            with tainted(scene):
+                scene.frontend.wait(lambda: any("deletionTimestamp" in pod["metadata"]
+                                                for pod in pods(scene)), 30, "the end of the pod")
+            time.sleep(8)  # no other attempt may begin meanwhile
+            equal(len(pods(scene)), 1, "pods while the node is silent")
+        finally:
+            os.kill(kubelet, signal.SIGCONT)
+
+    retried(scene, job, lose, {"LUNEXEC_POLICY_DIR": policy(scene, AGAIN)}, "(node-lost)")
+
+
+lost_with_its_node.alone = True
 
 
 @test
