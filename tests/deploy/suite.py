@@ -1,77 +1,14 @@
 """The chart and the kustomizations of deploy/; run by tests/deploy/run."""
 import json
-import os
-import pathlib
-import subprocess
 import sys
 import tempfile
 import traceback
 
-import yaml
+import golden
+from chart import (CHART, HERE, KUSTOMIZE, NAMESPACE, ROOT, built, container, environment, equal, overlay,
+                   refused, rendered, run)
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-CHART = ROOT / "deploy/helm/lunexec"
-KUSTOMIZE = ROOT / "deploy/kustomize"
-NAMESPACE = "sourcegraph"
 TOLERATION = {"key": "pool", "operator": "Equal", "value": "jobs", "effect": "NoSchedule"}
-
-
-def run(*command, **more):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True,
-                          check=False, **more)
-
-
-def template(*options):
-    return run("helm", "template", "sg-executor", CHART, "--namespace", NAMESPACE, *options)
-
-
-def rendered(*options):
-    """The objects that the chart makes, by kind and name."""
-    done = template(*options)
-    assert done.returncode == 0, done.stderr
-    objects = [item for item in yaml.safe_load_all(done.stdout) if item]
-    result = {(item["kind"], item["metadata"]["name"]): item for item in objects}
-    assert len(result) == len(objects), "two objects of one name"
-    return result
-
-
-def refused(*options):
-    """What the chart says of values that it refuses."""
-    done = template(*options)
-    assert done.returncode != 0, "accepted"
-    return done.stderr
-
-
-def built(directory):
-    done = run("kustomize", "build", directory)
-    assert done.returncode == 0, done.stderr
-    objects = [item for item in yaml.safe_load_all(done.stdout) if item]
-    return {(item["kind"], item["metadata"]["name"]): item for item in objects}
-
-
-def overlay(text):
-    """What an overlay makes that is written beside the repository's kustomizations."""
-    with tempfile.TemporaryDirectory(dir=ROOT / "build") as directory:
-        pathlib.Path(directory, "kustomization.yaml").write_text(text)
-        return built(directory)
-
-
-def equal(found, expected):
-    assert found == expected, f"{found!r} instead of {expected!r}"
-
-
-def container(objects, name):
-    return objects["Deployment", name]["spec"]["template"]["spec"]["containers"][0]
-
-
-def environment(objects, name):
-    """The variables that the executor's container gets, as Kubernetes would fill them in."""
-    found = dict(objects["ConfigMap", name]["data"])
-    for variable in container(objects, name).get("env", []):
-        if "value" in variable:
-            found[variable["name"]] = variable["value"]
-    return found
 
 
 def lint():
@@ -200,78 +137,26 @@ def bad_values():
             assert word in said, f"{value}: {word} is not in {said}"
 
 
-def plan(env, policy=None):
-    """The Job that the program makes in this environment."""
-    step = {"key": "step.0.run", "image": "alpine:3", "commands": ["true"], "dir": "repository", "env": []}
-    job = {"id": 42, "queue": "batches", "repositoryName": "github.com/acme/widgets",
-           "repositoryDirectory": "repository", "commit": "0123456789abcdef0123456789abcdef01234567",
-           "token": "t", "files": {}, "cliSteps": [], "redactedValues": {}, "dockerSteps": [
-               {**step, "key": "step.0.pre", "image": "sourcegraph/batcheshelper:5.6.185", "dir": "."},
-               step,
-               {**step, "key": "step.0.post", "image": "sourcegraph/batcheshelper:5.6.185", "dir": "."}]}
-    with tempfile.TemporaryDirectory() as directory:
-        file = pathlib.Path(directory, "job.json")
-        file.write_text(json.dumps(job))
-        options = []
-        if policy:
-            for name, text in policy.items():
-                pathlib.Path(directory, name).write_text(text)
-            options = ["--policy", directory]
-        env = {name: value for name, value in env.items() if name != "LUNEXEC_POLICY_DIR"}
-        done = run(os.environ["LUNEXEC"], "policy", "render", "--json", "--job", file, *options,
-                   env={"PATH": os.environ["PATH"], **env})
-    assert done.returncode == 0, done.stderr
-    return next(item for item in json.loads(done.stdout) if item["kind"] == "Job")
-
-
-def differences(golden, found, path=""):
-    """Where what the golden plan says is not so; the program adds to it."""
-    if isinstance(golden, dict) and isinstance(found, dict):
-        for key, value in golden.items():
-            yield from differences(value, found.get(key), f"{path}.{key}")
-    elif isinstance(golden, list) and isinstance(found, list):
-        if path.endswith(".env"):
-            golden = [item for item in golden if item not in found]
-            found = []
-        if len(golden) != len(found):
-            yield f"{path}: {found} instead of {golden}"
-        for i, (one, other) in enumerate(zip(golden, found)):
-            yield from differences(one, other, f"{path}.{i}")
-    elif golden != found:
-        yield f"{path}: {found} instead of {golden}"
-
-
-def golden():
-    """The original's values lead to the golden Jobs."""
-    spaced = json.dumps
-    settings = json.loads((ROOT / "spec/golden/tolerations/settings.json").read_text())
-    big = ["executor.namespace=", "executor.kubernetesJob.resources.requests.memory=12Gi"]
-    for case, options in {
-            "empty-settings": [],
-            "defaults": [],
-            "run-as-root": ["executor.kubernetesJob.runAsUser=0", "executor.kubernetesJob.runAsGroup=0"],
-            "tolerations": spaced(settings["tolerations"]).replace('"', '\\"')}.items():
-        values = [f"--set={option}" for option in big + (options if isinstance(options, list) else [])]
-        if isinstance(options, str):
-            with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-                json.dump({"executor": {"kubernetesJob": {"node": {"tolerations": options}}}}, file)
-                file.flush()
-                objects = rendered("-f", file.name, *values)
-        else:
-            objects = rendered(*values)
-        expected = json.loads((ROOT / f"spec/golden/{case}/plan.json").read_text())
-        wrong = list(differences(expected, plan(environment(objects, "executor-batches"))))
-        assert not wrong, f"{case}: {wrong}"
-    other = json.loads((ROOT / "spec/golden/hardened/plan.json").read_text())
-    assert list(differences(other, plan(environment(objects, "executor-batches")))), "all is the same"
+def golden_jobs():
+    """Original-chart values with every key lead to the golden Jobs, in both layouts."""
+    names = golden.cases()
+    assert {"every-setting", "every-setting-shared-volume", "empty-settings"} <= set(names), names
+    wrong = {}
+    for case in names:
+        try:
+            golden.golden(case)
+        except AssertionError as error:
+            wrong[case] = str(error)
+    assert not wrong, "\n".join(f"{case}: {text}" for case, text in wrong.items())
 
 
 def generated_policy():
     """What the chart adds to the policy makes the Jobs that it should."""
     objects = rendered("--set", "lunexec.jobs.serviceAccount=true,lunexec.proxy.jobs=true,"
                        "lunexec.proxy.https=http://proxy:3128")
-    pod = plan(environment(objects, "executor-batches"),
-               objects["ConfigMap", "executor-policy"]["data"])["spec"]["template"]["spec"]
+    job = golden.queue_job(golden.read("defaults", "task.json"))
+    pod = golden.plans(environment(objects, "executor-batches"), job,
+                       objects["ConfigMap", "executor-policy"]["data"])[0]["spec"]["template"]["spec"]
     equal((pod["serviceAccountName"], pod["automountServiceAccountToken"]), ("sg-executor-job", False))
     for one in pod["initContainers"] + pod["containers"]:
         assert {"name": "https_proxy", "value": "http://proxy:3128"} in one["env"], one
@@ -314,7 +199,7 @@ def kustomize_over_the_original():
 
 
 TESTS = [lint, generated, defaults, original_values, zero_is_no_blank, forms_of_json, queues, layouts,
-         everything, restarts, bad_values, golden, generated_policy, kustomize_base,
+         everything, restarts, bad_values, golden_jobs, generated_policy, kustomize_base,
          kustomize_components, kustomize_over_the_original]
 
 
