@@ -228,6 +228,8 @@ static void remove_next(struct lx_run *run)
     if (object) {
         struct lx_kube_delete_opts opts = {.uid = object->uid, .grace_seconds = -1};
         object->gone = true;
+        // rbac: batch/jobs delete, secrets delete: a Job that a killed executor had not completed
+        // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
         run->kube_call = lx_kube_delete(run->ex->opts.kube, object->kind, run->ex->opts.ns,
                                         object->name, &opts, 0, on_removed, run);
         return;

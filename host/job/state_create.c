@@ -36,7 +36,7 @@ static void remove_leftover(struct lx_run *run, const struct lx_object *object)
     lx_log(run->ex->opts.log, LX_LOG_INFO, "removing a leftover", LX_STR("job", run->job->uid),
            LX_STR("kind", object->what), LX_STR("name", object->name));
     // rbac: batch/jobs delete, secrets delete: a leftover of an earlier attempt
-    // rbac optional: persistentvolumeclaims delete: the same, with KUBERNETES_JOB_VOLUME_TYPE=pvc
+    // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
     run->kube_call = lx_kube_delete(run->ex->opts.kube, object->kind, run->ex->opts.ns,
                                     object->name, &opts, 0, on_leftover_deleted, run);
 }

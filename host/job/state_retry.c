@@ -202,7 +202,7 @@ void lx_state_clearing(struct lx_run *run)
     }
     opts.uid = run->cleaning->uid;
     // rbac: batch/jobs delete, secrets delete: the attempt before the next one
-    // rbac optional: persistentvolumeclaims delete: the same, with KUBERNETES_JOB_VOLUME_TYPE=pvc
+    // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
     run->kube_call = lx_kube_delete(run->ex->opts.kube, run->cleaning->kind, run->ex->opts.ns,
                                     run->cleaning->name, &opts, lx_now_ms() + DELETE_PATIENCE_MS,
                                     on_deleted, run);

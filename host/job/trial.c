@@ -80,6 +80,7 @@ static void dry_run(struct lx_trial *trial, json_t *plan)
 {
     const struct lx_executor_opts *ex = trial->opts.executor;
     json_object_set_new(lx_json_obj(plan, "metadata"), "name", json_string(DRY_RUN_NAME));
+    // rbac: batch/jobs create: LUNEXEC_POLICY_DRY_RUN
     trial->kube_call = lx_kube_dry_run(ex->kube, LX_KUBE_JOB, ex->ns, plan, 0, on_dry_run, trial);
 }
 

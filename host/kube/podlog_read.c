@@ -127,7 +127,6 @@ static char *log_path(const struct lx_podlog *podlog, bool follow, const char *s
     if (tail)
         failed |= lx_buf_addf(&query, NULL, "&tailLines=%" PRIu64, tail);
     lx_assert(!failed);
-    // rbac: pods/log get: the output of steps
     return lx_strf("%s/log?%s", base, lx_buf_str(&query));
 }
 
@@ -148,6 +147,7 @@ void lx_podlog_open(struct lx_podlog *podlog)
         .on_done = on_done,
         .arg = podlog,
     };
+    // rbac: pods/log get: the output of steps
     if (lx_kube_send(podlog->kube, podlog->kube->logs, path, &req, &podlog->call, &err))
         lx_podlog_failed(podlog, &err, 0);
 }

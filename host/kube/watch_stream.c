@@ -176,7 +176,6 @@ void lx_watch_stream(struct lx_watch *watch)
         lx_watch_trouble(watch, &err, 0);
         return;
     }
-    // rbac: pods watch: how they fare
     lx_auto(str) char *query =
         lx_strf("labelSelector=%s&watch=true&allowWatchBookmarks=true&resourceVersion=%s"
                 "&timeoutSeconds=%u",
@@ -195,6 +194,7 @@ void lx_watch_stream(struct lx_watch *watch)
     };
     watch->moved = false;
     watch->stream_at_ms = lx_now_ms();
+    // rbac: pods watch: how they fare
     if (lx_kube_send(watch->kube, watch->kube->http, path, &req, &watch->stream, &err))
         lx_watch_trouble(watch, &err, 0);
 }

@@ -30,6 +30,7 @@ static int send_one(struct lx_tool *tool, struct lx_kube *kube, const json_t *ob
                     struct lx_err *err)
 {
     struct sending s = {0};
+    // rbac none: `lunexec policy check --cluster` has the rights of whoever calls it
     struct lx_kube_call *call =
         lx_kube_dry_run(kube, kind_of(object), tool->host->executor.ns, object, 0, on_answer, &s);
     if (lx_loop_run_until(tool->loop, &s.done, WAIT_MS, err) < 0) {

@@ -74,7 +74,8 @@ def policy_refused_by_cluster(scene):
 
 @test
 def policy_dry_run_forbidden(scene):
-    """Without the right to create Jobs the answer says so."""
+    """Without the right to create a job's objects the answer says so."""
+    scene.provokes("create", "secrets")
     tool = Tool(scene, EXECUTOR_KUBERNETES_NAMESPACE="default")
     first = tool("check", "--cluster", status=1).splitlines()[0]
     holds("forbidden" in first and "default" in first, first)

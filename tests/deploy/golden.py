@@ -12,7 +12,6 @@ import yaml
 from chart import HERE, ROOT, environment, equal, rendered
 
 CASES = ROOT / "spec/golden"
-HELPER = "sourcegraph/batcheshelper:insiders"  # KUBERNETES_JOB_STEP_IMAGE's default
 NOT_BY_VALUES = {"nothing-set"}  # a policy that is called without any settings
 # Where the original chart has a setting, under executor.kubernetesJob; the rest is extraEnv there.
 KEYS = {

@@ -1,4 +1,6 @@
 """The chart and the kustomizations of deploy/; run by tests/deploy/run."""
+import importlib.machinery
+import importlib.util
 import json
 import sys
 import tempfile
@@ -21,6 +23,31 @@ def generated():
     """What is generated is up to date."""
     done = run(ROOT / "deploy/generate", "--check")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def rights_of_calls():
+    """A call of the Kubernetes API without its right is an error, and so is a right without a call."""
+    loader = importlib.machinery.SourceFileLoader("generate", str(ROOT / "deploy/generate"))
+    spec = importlib.util.spec_from_loader("generate", loader)
+    generate = importlib.util.module_from_spec(spec)
+    loader.exec_module(generate)
+    call = "  call = lx_kube_delete(kube, LX_KUBE_POD,\n    name);"
+    good = f"a();\n  // rbac: pods delete: why\n{call}"
+    equal(list(generate.rights_in("x.c", good.splitlines())),
+          [(False, "", "pods", "delete", "why", "x.c")])
+    equal(list(generate.rights_in("x.c", f"// rbac none: why\n{call}".splitlines())), [])
+    for text, words in {
+            call: "x.c:1: this call", f"// rbac: pods delete: why\nb();\n{call}": "x.c:3: this call",
+            f"// rbac: pods create: why\n{call}": "does not create",
+            f"// rbac pods delete\n{call}": "neither", f"{good}\n// rbac: pods get: why\nb();": "x.c:5: no call",
+            f"// rbac: pods remove: why\n{call}": "remove is no verb",
+            "if (x)\n  lx_kube_send(kube);": "x.c:2: this call"}.items():
+        try:
+            list(generate.rights_in("x.c", text.splitlines()))
+        except SystemExit as error:
+            assert words in str(error), f"{words!r} is not in {error}"
+        else:
+            raise AssertionError(f"accepted: {text}")
 
 
 def defaults():
@@ -198,7 +225,7 @@ def kustomize_over_the_original():
     equal(objects["RoleBinding", "sg-executor-role-binding"]["subjects"][0]["namespace"], "executors")
 
 
-TESTS = [lint, generated, defaults, original_values, zero_is_no_blank, forms_of_json, queues, layouts,
+TESTS = [lint, generated, rights_of_calls, defaults, original_values, zero_is_no_blank, forms_of_json, queues, layouts,
          everything, restarts, bad_values, golden_jobs, generated_policy, kustomize_base,
          kustomize_components, kustomize_over_the_original]
 
