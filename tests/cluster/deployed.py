@@ -52,15 +52,22 @@ def apply(manifest, namespace, **query):
 
 
 class Deployment:
-    """One executor's Deployment; `name` is its own and its pods' app label."""
+    """One executor's Deployment; `name` is its own and its pods' app label. The manifests are applied,
+    unless somebody else installs them."""
 
-    def __init__(self, scene, manifests):
+    def __init__(self, scene, manifests, install=True):
         self.scene, self.namespace = scene, scene.namespace.name
-        self.apply(manifests)
+        if install:
+            self.apply(manifests)
+        else:
+            self.follow(manifests)
 
     def apply(self, manifests):
         for manifest in manifests:
             apply(manifest, self.namespace)
+        self.follow(manifests)
+
+    def follow(self, manifests):
         deployment = next(m for m in manifests if m["kind"] == "Deployment")
         self.name = deployment["metadata"]["name"]
         self.selector = deployment["spec"]["selector"]["matchLabels"]

@@ -217,8 +217,9 @@ class Frontend:
     def update_entry(self, job, fields):
         self.check_entry(fields, {"entryId": int})
         if not 1 <= fields["entryId"] <= len(job.entries):
+            # Of the next one, it is the question whether an add whose answer was lost was made.
             raise Refusal(500, f"no entry {fields['entryId']}", b'{"error":"unknown job"}',
-                          expected=bool(self.kills))  # whether it was added before the kill is asked so
+                          expected=fields["entryId"] == len(job.entries) + 1)
         entry = job.entries[fields["entryId"] - 1]
         same = (entry.key, entry.command, entry.start_time)
         if same != (fields["key"], fields["command"], fields["startTime"]):

@@ -8,6 +8,7 @@ import jobs
 from executor import PASSWORD
 
 CLAIM = "sg-executor-pvc"
+RELEASE = "sg-executor"
 NEAR_EXECUTOR = [{"topologyKey": "kubernetes.io/hostname", "labelSelector": {
     "matchExpressions": [{"key": "app", "operator": "In", "values": ["executor"]}]}}]
 BLANK = (
@@ -45,8 +46,8 @@ def rights(account, role, rules):
          "subjects": [{"kind": "ServiceAccount", "name": account}]}]
 
 
-def deployment(name, account, container, **spec):
-    labels = {"app": name}
+def deployment(name, account, container, more_labels=None, **spec):
+    labels = {"app": name, **(more_labels or {})}
     container = {"name": name, "image": deployed.IMAGE, "imagePullPolicy": "Never",
                  "livenessProbe": {**PROBE, "initialDelaySeconds": 15, "timeoutSeconds": 5},
                  "readinessProbe": {**PROBE, "periodSeconds": 5}, **container}
@@ -80,7 +81,9 @@ def helm(scene):
             "ports": [port], "terminationMessagePolicy": "FallbackToLogsOnError",
             "resources": {"requests": {"cpu": "100m", "memory": "200Mi"},
                           "limits": {"cpu": "1", "memory": "1Gi"}},
-            "securityContext": {"privileged": False}})]
+            "securityContext": {"privileged": False}},
+            more_labels={"app.kubernetes.io/name": "sourcegraph-executor-k8s",
+                         "app.kubernetes.io/instance": RELEASE})]
 
 
 def kustomize(scene):

@@ -49,17 +49,21 @@ JOBS = {"KUBERNETES_RUN_AS_USER": "100", "KUBERNETES_RUN_AS_GROUP": "101", "KUBE
         "EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY": "512Mi"}
 
 
-def chart(scene, executor=None, **lunexec):
-    """What the chart makes of these values; None where helm cannot be built. Its Role has to do."""
-    scene.may_lack = set()
-    tools = subprocess.run([deployed.ROOT / "tests/deploy/run", "--tools"], check=True, text=True,
-                           capture_output=True).stdout.strip()
-    if tools.startswith("skipped: "):
-        scene.note(tools.splitlines()[0])
+def tools(scene):
+    """Where helm and kustomize are; None where they cannot be built."""
+    path = subprocess.run([deployed.ROOT / "tests/deploy/run", "--tools"], check=True, text=True,
+                          capture_output=True).stdout.strip()
+    if path.startswith("skipped: "):
+        scene.note(path.splitlines()[0])
         return None
+    return path
+
+
+def chart_values(scene, executor=None, **lunexec):
+    """Values of the chart for this scene, as a values file has them."""
     registry, _, image = deployed.IMAGE.rpartition("/")
     name, tag = image.split(":")
-    values = {
+    return json.dumps({
         "sourcegraph": {"image": {"repository": registry, "pullPolicy": "Never"}},
         "executor": {"image": {"name": name, "tag": tag}, "namespace": scene.namespace.name,
                      "frontendUrl": scene.frontend.url, "frontendPassword": PASSWORD,
@@ -67,11 +71,19 @@ def chart(scene, executor=None, **lunexec):
                      "extraEnv": [{"name": k, "value": v} for k, v in JOBS.items()],
                      **(executor or {})},
         "lunexec": {"networkPolicies": {"enabled": True}, "podDisruptionBudget": {"enabled": True},
-                    **lunexec}}
+                    **lunexec}})
+
+
+def chart(scene, executor=None, **lunexec):
+    """What the chart makes of these values; None where helm cannot be built. Its Role has to do."""
+    scene.may_lack = set()
+    path = tools(scene)
+    if not path:
+        return None
     done = subprocess.run(
-        [f"{tools}/helm", "template", "sg-executor", deployed.ROOT / "deploy/helm/lunexec",
-         "--namespace", scene.namespace.name, "--values", "-"], input=json.dumps(values), text=True,
-        capture_output=True, check=False)
+        [f"{path}/helm", "template", "sg-executor", deployed.ROOT / "deploy/helm/lunexec",
+         "--namespace", scene.namespace.name, "--values", "-"],
+        input=chart_values(scene, executor, **lunexec), text=True, capture_output=True, check=False)
     equal(done.returncode, 0, done.stderr)
     return deployed.load(done.stdout)
 

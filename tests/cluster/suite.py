@@ -25,11 +25,12 @@ import logtests
 import podtests
 import policytests
 import reloadtests
+import upgradetests
 from checks import equal, holds, status_number
 from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
 
-TESTS = [*podtests.TESTS, *reloadtests.TESTS, *killtests.TESTS, *apitests.TESTS]
+TESTS = [*podtests.TESTS, *upgradetests.TESTS, *reloadtests.TESTS, *killtests.TESTS, *apitests.TESTS]
 
 
 def test(function):

@@ -36,6 +36,10 @@ OWN_MARKS = {"lunexec.dev/executor-name", "lunexec.dev/policy", "lunexec.dev/exe
              "lunexec.dev/job-id", "lunexec.dev/queue", "app.kubernetes.io/managed-by"}
 
 
+def program():
+    return os.environ["LUNEXEC"]
+
+
 def read(case, file):
     return json.loads((CASES / case / file).read_text())
 
@@ -114,7 +118,7 @@ def plans(env, job, policy=None):
             options = ["--policy", directory]
         env = {name: value for name, value in env.items() if name != "LUNEXEC_POLICY_DIR"}
         done = subprocess.run(
-            [os.environ["LUNEXEC"], "policy", "render", "--json", "--job", file, *options],
+            [program(), "policy", "render", "--json", "--job", file, *options],
             env={"PATH": os.environ["PATH"], **env}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [item for item in json.loads(done.stdout) if item["kind"] == "Job"]

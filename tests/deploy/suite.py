@@ -1,4 +1,5 @@
 """The chart and the kustomizations of deploy/; run by tests/deploy/run."""
+import collections
 import importlib.machinery
 import importlib.util
 import json
@@ -123,6 +124,59 @@ def layouts():
     assert {"name": "data", "mountPath": "/data"} in container(objects, "executor-batches")["volumeMounts"]
 
 
+def state():
+    """A claim of its own for each executor's state, or one of the operator's; one pod at a time."""
+    queues = "lunexec.queues[0].name=batches,lunexec.queues[1].name=codeintel"
+    objects = rendered("--set", f"{queues},lunexec.state.enabled=true,lunexec.state.storageClass=fast")
+    for name in ("executor-batches", "executor-codeintel"):
+        claim = objects["PersistentVolumeClaim", f"{name}-state"]["spec"]
+        equal((claim["storageClassName"], claim["resources"]["requests"]["storage"]), ("fast", "1Gi"))
+        spec = objects["Deployment", name]["spec"]
+        equal(spec["strategy"], {"type": "Recreate"})
+        assert {"name": "state", "persistentVolumeClaim": {"claimName": f"{name}-state"}} in \
+            spec["template"]["spec"]["volumes"]
+        assert "lifecycle" not in container(objects, name)
+        equal(environment(objects, name)["LUNEXEC_STATE_DIR"], "/var/lib/lunexec")
+    objects = rendered("--set", "lunexec.state.enabled=true,lunexec.state.existingClaim=mine,"
+                       "lunexec.state.handOver=true")
+    assert not any(kind == "PersistentVolumeClaim" for kind, _ in objects)
+    pod = objects["Deployment", "executor-batches"]["spec"]["template"]["spec"]
+    assert {"name": "state", "persistentVolumeClaim": {"claimName": "mine"}} in pod["volumes"]
+    assert "-USR2" in pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+
+
+def rules_of_jobs(policies):
+    """Egress rules by the pods that they are for; several policies of the same pods add up."""
+    found = collections.defaultdict(list)
+    for policy in policies:
+        spec = policy["spec"]
+        found[json.dumps(spec["podSelector"], sort_keys=True)] += [
+            json.dumps(rule, sort_keys=True) for rule in spec["egress"]]
+    return {selector: sorted(rules) for selector, rules in found.items()}
+
+
+def network_policies():
+    """The chart's policies for jobs are those that the program prints with the chart's settings."""
+    on = "lunexec.networkPolicies.enabled=true"
+    ours = "lunexec.networkPolicies.frontend"
+    for options in ("", f",{ours}.namespace=other,{ours}.ports={{3080,3090}}",
+                    f",{ours}.cidrs={{10.0.0.7/32}},{ours}.ports={{443}}", f",{ours}=null"):
+        objects = rendered("--set", on + options)
+        env = environment(objects, "executor-batches")
+        done = run(golden.program(), "policy", "network", "--json", env={"PATH": "", **env})
+        equal(done.returncode, 0)
+        equal(rules_of_jobs(item for (kind, name), item in objects.items()
+                            if kind == "NetworkPolicy" and name != "lunexec-executor"),
+              rules_of_jobs(json.loads(done.stdout)))
+    assert "LUNEXEC_NETWORK_FRONTEND" not in env
+    component = overlay("resources: [../../deploy/kustomize/base]\n"
+                        "components: [../../deploy/kustomize/components/network-policies]\n")
+    rule = component["NetworkPolicy", "lunexec-jobs-frontend"]["spec"]["egress"]
+    chart = rendered("--set", on)["NetworkPolicy", "lunexec-jobs-frontend"]["spec"]["egress"]
+    chart[0]["to"][0]["namespaceSelector"] = {}
+    equal(rule, chart)
+
+
 def everything():
     objects = rendered("-f", HERE / "values/everything.yaml")
     for name in ("executor-batches", "executor-codeintel"):
@@ -149,8 +203,18 @@ def restarts():
 
 
 def bad_values():
+    """What is mistyped, or belongs to another chart, is refused by its name."""
     for value, words in {
             "lunexec.jbos.ttl=1h": ["jbos"],
+            "executor.maximumNumJob=3": ["executor", "maximumNumJob"],
+            "executor.kubernetesJob.nodeSelector=a": ["kubernetesJob", "nodeSelector"],
+            "executor.kubernetesJob.resources.request.cpu=1": ["resources", "request"],
+            "executor.image.pullPolicy=Always": ["executor/image", "pullPolicy"],
+            "executor.log.levels=info": ["log", "levels"],
+            "executor.env.A=b": ["executor", "env"],
+            "sourcegraph.image.tag=7": ["sourcegraph/image", "tag"],
+            "sourcegraph.podAnotations.a=b": ["sourcegraph", "podAnotations"],
+            "lunexec.queues[0].name=batches,lunexec.queues[0].namespace=jobs": ["queues", "namespace"],
             "lunexec.jobs.volumeType=disk": ["volumeType", "emptyDir"],
             "executor.queueName=batch": ["queueName"],
             "executor.frontendUrl=frontend": ["frontendUrl"],
@@ -162,6 +226,10 @@ def bad_values():
         said = refused("--set", value)
         for word in words:
             assert word in said, f"{value}: {word} is not in {said}"
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]
+    keys = schema["lunexec"]["properties"]["queues"]["items"]["properties"]
+    equal(set(keys) - {"name", "names"}, set(schema["executor"]["properties"]) - {
+        "queueName", "queueNames", "namespace", "configureRbac", "replicas", "storageSize"})
 
 
 def golden_jobs():
@@ -226,8 +294,8 @@ def kustomize_over_the_original():
 
 
 TESTS = [lint, generated, rights_of_calls, defaults, original_values, zero_is_no_blank, forms_of_json, queues, layouts,
-         everything, restarts, bad_values, golden_jobs, generated_policy, kustomize_base,
-         kustomize_components, kustomize_over_the_original]
+         state, network_policies, everything, restarts, bad_values, golden_jobs, generated_policy,
+         kustomize_base, kustomize_components, kustomize_over_the_original]
 
 
 def main(words):

@@ -62,6 +62,27 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- .Values.executor.namespace | default .Release.Namespace }}
 {{- end }}
 
+{{/* Where Sourcegraph is for the NetworkPolicies, as LUNEXEC_NETWORK_FRONTEND has it: JSON, or nothing. */}}
+{{- define "lunexec.frontendPeer" -}}
+{{- with .Values.lunexec.networkPolicies }}
+{{- if and .enabled .frontend }}
+{{- $peer := dict "ports" .frontend.ports }}
+{{- if .frontend.cidrs }}
+{{- $_ := set $peer "cidrs" .frontend.cidrs }}
+{{- else }}
+{{- $_ := set $peer "pod_labels" .frontend.pod_labels }}
+{{- $_ := set $peer "namespace" (.frontend.namespace | default $.Release.Namespace) }}
+{{- end }}
+{{- $peer | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The claim of an executor's state; takes {root, executor}. */}}
+{{- define "lunexec.stateClaim" -}}
+{{- .root.Values.lunexec.state.existingClaim | default (printf "%s-state" .executor.object) }}
+{{- end }}
+
 {{- define "lunexec.image" -}}
 {{- $image := .executor.image }}
 {{- $tag := tpl (toString (ternary .root.Values.sourcegraph.image.defaultTag $image.defaultTag .root.Values.sourcegraph.image.useGlobalTagAsDefault)) .root }}
