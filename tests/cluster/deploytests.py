@@ -1,13 +1,17 @@
 """What the chart and the kustomizations of deploy/ make, against the API server."""
+import contextlib
 import json
+import pathlib
 import subprocess
+import time
 
 import api
+import yaml
 from checks import holds
 from executor import ROOT
 
 TESTS = []
-RENDER = ROOT / "tests/deploy/render"
+RENDER, DEFINITIONS = ROOT / "tests/deploy/render", ROOT / "tests/deploy/definitions"
 COLLECTIONS = {
     **api.COLLECTIONS,
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
@@ -15,12 +19,38 @@ COLLECTIONS = {
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
 }
-OF_OTHERS = {"PodMonitor", "LocalQueue"}  # their definitions are not in a bare cluster
+CUSTOM = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def test(function):
     TESTS.append(function)
     return function
+
+
+def define(file):
+    """Makes what the file defines known to the API server; (kind, collection) of it."""
+    definition = yaml.safe_load(file.read_text())
+    name, spec = definition["metadata"]["name"], definition["spec"]
+    with contextlib.suppress(api.ApiError):  # it is there already
+        api.call("POST", CUSTOM, definition)
+    deadline = time.monotonic() + 30
+    while not any(c["type"] == "Established" and c["status"] == "True" for c in
+                  api.call("GET", f"{CUSTOM}/{name}")["status"].get("conditions", [])):
+        holds(time.monotonic() < deadline, f"{name} is not established")
+        time.sleep(0.1)
+    version = next(v["name"] for v in spec["versions"] if v["storage"])
+    return spec["names"]["kind"], \
+        f"/apis/{spec['group']}/{version}/namespaces/{{}}/{spec['names']['plural']}"
+
+
+def collections(scene):
+    """Where objects of each kind are, and the kinds that cannot be judged."""
+    done = subprocess.run([DEFINITIONS], capture_output=True, text=True, check=True)
+    if done.stdout.startswith("skipped: "):
+        scene.note(done.stdout.strip())
+        return COLLECTIONS, {"PodMonitor", "LocalQueue", "PrometheusRule", "ScaledObject"}
+    files = sorted(pathlib.Path(done.stdout.strip()).glob("*.yaml"))
+    return {**COLLECTIONS, **dict(map(define, files))}, set()
 
 
 @test
@@ -32,17 +62,23 @@ def deploy_rendered(scene):
         scene.note(done.stdout.strip())
         return
     holds(done.returncode == 0, done.stderr)
+    known, unknown = collections(scene)
+    kinds = set()
     seen = 0
     for line in done.stdout.splitlines():
         item = json.loads(line)
-        if item["kind"] in OF_OTHERS:
+        kinds.add(item["kind"])
+        if item["kind"] in unknown:
             continue
         item["metadata"].update(namespace=scene.namespace.name, name="strict-" + item["metadata"]["name"])
-        path = COLLECTIONS[item["kind"]].format(scene.namespace.name)
+        path = known[item["kind"]].format(scene.namespace.name)
+        holds(path.startswith((f"/api/{item['apiVersion']}/", f"/apis/{item['apiVersion']}/")),
+              f"{item['apiVersion']} of {item['kind']}")
         try:
             api.call("POST", path + "?dryRun=All&fieldValidation=Strict", item)
         except api.ApiError as error:
             raise AssertionError(f"{item['kind']} {item['metadata']['name']}: {error}") from None
         seen += 1
     holds(seen > 60, f"{seen} objects")
+    holds(kinds == set(known) - {"Namespace", "Pod", "Job"} | unknown, f"kinds: {sorted(kinds)}")
     scene.note(f"{seen} objects accepted")
