@@ -152,6 +152,11 @@ def take_host_fields(found, golden):
     return found
 
 
+def containers(job):
+    pod = job["spec"]["template"]["spec"]
+    return pod.get("initContainers", []) + pod["containers"]
+
+
 def golden(case):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(values(case), file)

@@ -11,11 +11,13 @@ import golden
 from chart import (CHART, HERE, KUSTOMIZE, NAMESPACE, ROOT, built, container, environment, equal, overlay,
                    refused, rendered, run)
 
+EXAMPLES = CHART.parent / "examples"
 TOLERATION = {"key": "pool", "operator": "Equal", "value": "jobs", "effect": "NoSchedule"}
 
 
 def lint():
-    for values in ([], ["-f", HERE / "values/original.yaml"], ["-f", HERE / "values/everything.yaml"]):
+    files = [*(HERE / "values").iterdir(), *EXAMPLES.iterdir()]
+    for values in ([], *(["-f", file] for file in files)):
         done = run("helm", "lint", "--strict", CHART, *values)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -160,7 +162,11 @@ def network_policies():
     on = "lunexec.networkPolicies.enabled=true"
     ours = "lunexec.networkPolicies.frontend"
     for options in ("", f",{ours}.namespace=other,{ours}.ports={{3080,3090}}",
-                    f",{ours}.cidrs={{10.0.0.7/32}},{ours}.ports={{443}}", f",{ours}=null"):
+                    f",{ours}.cidrs={{10.0.0.7/32}},{ours}.ports={{443}}",
+                    ",lunexec.networkPolicies.dns.cidrs={169.254.20.10/32},"
+                    "lunexec.networkPolicies.dns.ports={53}",
+                    ",lunexec.networkPolicies.dns.namespace=dns,lunexec.networkPolicies.dns.ports={5353},"
+                    "lunexec.networkPolicies.dns.pod_labels.app=dns", f",{ours}=null"):
         objects = rendered("--set", on + options)
         env = environment(objects, "executor-batches")
         done = run(golden.program(), "policy", "network", "--json", env={"PATH": "", **env})
@@ -175,6 +181,41 @@ def network_policies():
     chart = rendered("--set", on)["NetworkPolicy", "lunexec-jobs-frontend"]["spec"]["egress"]
     chart[0]["to"][0]["namespaceSelector"] = {}
     equal(rule, chart)
+
+
+def openshift():
+    """The example asks for no user or group that a project may not have, and for nothing but what the
+    SCC restricted-v2 allows, of the executor and of its jobs."""
+    objects = rendered("-f", EXAMPLES / "openshift.yaml")
+    env = environment(objects, "executor-batches")
+    pod = objects["Deployment", "executor-batches"]["spec"]["template"]["spec"]
+    job = golden.plans(env, golden.queue_job(golden.read("openshift", "task.json")))[0]
+    for spec in (pod, job["spec"]["template"]["spec"]):
+        equal(set(spec["securityContext"]) - {"seccompProfile", "runAsNonRoot"}, set())
+        for one in spec.get("initContainers", []) + spec["containers"]:
+            context = one["securityContext"]
+            equal(set(context) & {"runAsUser", "runAsGroup"}, set())
+            equal((context["allowPrivilegeEscalation"], context["capabilities"]), (False, {"drop": ["ALL"]}))
+        for volume in spec["volumes"]:
+            assert set(volume) & {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}, volume
+    expected = golden.read("openshift", "plan.json")
+    found = golden.take_host_fields(job, expected)
+    for at in (found, expected):
+        for one in golden.containers(at):
+            del one["resources"]  # the chart's are other ones
+    equal(found, expected)
+    dns = objects["NetworkPolicy", "lunexec-jobs"]["spec"]["egress"][0]
+    equal([port["port"] for port in dns["ports"]], [5353, 5353])
+
+
+def arm64():
+    """The example puts the executor on arm64 nodes, and jobs where Sourcegraph's images run."""
+    objects = rendered("-f", EXAMPLES / "arm64.yaml")
+    pod = objects["Deployment", "executor-batches"]["spec"]["template"]["spec"]
+    equal(pod["nodeSelector"], {"kubernetes.io/arch": "arm64"})
+    job = golden.plans(environment(objects, "executor-batches"),
+                       golden.queue_job(golden.read("defaults", "task.json")))[0]
+    equal(job["spec"]["template"]["spec"]["nodeSelector"], {"kubernetes.io/arch": "amd64"})
 
 
 def everything():
@@ -294,7 +335,7 @@ def kustomize_over_the_original():
 
 
 TESTS = [lint, generated, rights_of_calls, defaults, original_values, zero_is_no_blank, forms_of_json, queues, layouts,
-         state, network_policies, everything, restarts, bad_values, golden_jobs, generated_policy,
+         state, network_policies, openshift, arm64, everything, restarts, bad_values, golden_jobs, generated_policy,
          kustomize_base, kustomize_components, kustomize_over_the_original]
 
 

@@ -78,6 +78,28 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
+{{/* An egress rule to a peer as the settings LUNEXEC_NETWORK_* have it; takes {peer, protocols}. */}}
+{{- define "lunexec.peerRule" -}}
+to:
+  {{- with .peer.pod_labels }}
+  - podSelector:
+      matchLabels: {{- toYaml . | nindent 8 }}
+    {{- with $.peer.namespace }}
+    namespaceSelector:
+      matchLabels: {kubernetes.io/metadata.name: {{ . }}}
+    {{- end }}
+  {{- end }}
+  {{- range .peer.cidrs }}
+  - ipBlock: {cidr: {{ quote . }}}
+  {{- end }}
+ports:
+  {{- range $port := .peer.ports }}
+  {{- range $.protocols }}
+  - {port: {{ $port }}, protocol: {{ . }}}
+  {{- end }}
+  {{- end }}
+{{- end }}
+
 {{/* The claim of an executor's state; takes {root, executor}. */}}
 {{- define "lunexec.stateClaim" -}}
 {{- .root.Values.lunexec.state.existingClaim | default (printf "%s-state" .executor.object) }}

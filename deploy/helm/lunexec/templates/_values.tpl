@@ -96,6 +96,7 @@ SRC_TRACE_LOG: {{ $e.log.trace | toString | quote }}
   "LUNEXEC_FIREWALL_PROFILE" $l.jobs.profile
   "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME" $l.sharedVolume.existingClaim
   "LUNEXEC_POLICY_DIR" (ternary "/etc/lunexec/policy" "" (ne (include "lunexec.policyName" .) ""))
+  "LUNEXEC_NETWORK_DNS" (ternary (toJson $l.networkPolicies.dns) "" (and $l.networkPolicies.enabled (not (empty $l.networkPolicies.dns))))
   "LUNEXEC_NETWORK_FRONTEND" (include "lunexec.frontendPeer" .)
   "LUNEXEC_STATE_DIR" (ternary "/var/lib/lunexec" "" $l.state.enabled)
   "SSL_CERT_FILE" (ternary "/etc/lunexec/ca/ca.crt" "" (ne $l.caBundle.configMap ""))
