@@ -3,6 +3,7 @@
 #include "app/paths.h"
 #include "lunexec/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,6 +67,18 @@ int lx_app_configure(const struct lx_env *env, struct lx_settings *settings,
     for (char **line = lines; *line && **line; line++)
         fprintf(stderr, "lunexec: %s\n", *line);
     return result;
+}
+
+char *lx_app_settle_layout(struct lx_settings *s)
+{
+    if (!s->shared_volume || s->single_pod != LX_UNSET ||
+        access(s->workspace_dir, W_OK | X_OK) == 0)
+        return NULL;
+    s->shared_volume = false;
+    return lx_strf(
+        "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME is set, but %s cannot be written to "
+        "(%s): each job gets one pod; KUBERNETES_SINGLE_JOB_POD says which is meant",
+        s->workspace_dir, strerror(errno));
 }
 
 int lx_app_http(struct lx_loop *loop, const struct lx_settings *s, struct lx_http **ret_http,

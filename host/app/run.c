@@ -391,6 +391,9 @@ int lx_run_main(const struct lx_env *env)
     if (lx_app_configure(env, &app.settings, &app.kube_config) == 0) {
         app.log = lx_log_new(STDERR_FILENO, app.settings.log_level, app.settings.log_format);
         log_warnings(&app, env);
+        lx_auto(str) char *layout = lx_app_settle_layout(&app.settings);
+        if (layout)
+            lx_log(app.log, LX_LOG_WARN, layout);
         status = run_loop(&app);
         lx_log_free(app.log);
     }

@@ -71,13 +71,17 @@ static const struct lx_setting table[] = {
     {.name = "KUBERNETES_SINGLE_JOB_POD",
      .type = LX_SET_MAYBE,
      .at = FIELD(single_pod),
-     .help = "true: one pod a job; false: one pod a step over a shared volume. Unset: shared "
-             "volume if EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME is set, else one pod."},
+     .help =
+         "true: one pod a job; false: one pod a step over a shared volume. Unset: shared "
+         "volume if EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME is set and LUNEXEC_WORKSPACE_DIR "
+         "can be written to, else one pod."},
     {.name = "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME",
      .type = LX_SET_STRING,
      .at = FIELD(claim_name),
-     .help = "Volume claim of the shared-volume layout, mounted at /data in the executor as well. "
-             "Setting it chooses that layout, unless KUBERNETES_SINGLE_JOB_POD is set."},
+     .help =
+         "Volume claim of the shared-volume layout, mounted at /data in the executor as well. "
+         "Setting it chooses that layout where it is mounted, unless KUBERNETES_SINGLE_JOB_POD is "
+         "set."},
     {.name = "KUBERNETES_JOB_VOLUME_TYPE",
      .type = LX_SET_STRING,
      .at = FIELD(volume_type),

@@ -223,6 +223,9 @@ int lx_validate_main(const struct lx_env *env)
     if (lx_app_configure(env, &v.settings, &v.kube_config) < 0) {
         v.status = 1;
     } else {
+        lx_auto(str) char *layout = lx_app_settle_layout(&v.settings);
+        if (layout)
+            fprintf(stderr, "lunexec: warning: %s\n", layout);
         v.log = lx_log_new(STDERR_FILENO, LX_LOG_ERROR, v.settings.log_format);
         run(&v);
         lx_log_free(v.log);

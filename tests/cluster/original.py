@@ -87,13 +87,12 @@ def helm(scene):
 
 
 def kustomize(scene):
-    """What the component `executors/k8s` installs, with what its example leaves out, and
-    KUBERNETES_SINGLE_JOB_POD, since it still names a claim."""
+    """What the component `executors/k8s` installs, with what its example leaves out."""
     env = [{"name": "EXECUTOR_FRONTEND_PASSWORD", "valueFrom": {
         "secretKeyRef": {"name": "executor-secret", "key": "password"}}}]
     data = {"EXECUTOR_FRONTEND_URL": scene.frontend.url, "EXECUTOR_MAXIMUM_NUM_JOBS": "8",
             "EXECUTOR_QUEUE_NAME": "batches", "EXECUTOR_QUEUE_NAMES": "",
-            "EXECUTOR_USE_FIRECRACKER": "false", "KUBERNETES_SINGLE_JOB_POD": "true",
+            "EXECUTOR_USE_FIRECRACKER": "false",
             "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME": CLAIM,
             "EXECUTOR_KUBERNETES_POD_AFFINITY": json.dumps(NEAR_EXECUTOR),
             "EXECUTOR_KUBERNETES_NAMESPACE": scene.namespace.name,

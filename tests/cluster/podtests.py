@@ -222,7 +222,8 @@ def dropped_into_helm(scene):
 
 @test
 def dropped_into_kustomize(scene):
-    """And what the original's Kustomize component installs; its volume is not ours to write to."""
+    """And what the original's Kustomize component installs, as charts did before 7.6: it names a claim,
+    whose volume is root's, and that chooses nothing."""
     with shared_volume(scene, original.CLAIM) as folder:
         os.chmod(folder, 0o755)
         dropped_in(scene, original.kustomize(scene))

@@ -301,8 +301,13 @@ def no_policy(w):
 
 @scenario
 def bad_folders(w):
-    validate(w, EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME="pvc", LUNEXEC_SPOOL_DIR="/no/spool",
+    validate(w, KUBERNETES_SINGLE_JOB_POD="false", LUNEXEC_SPOOL_DIR="/no/spool",
              LUNEXEC_WORKSPACE_DIR="/no/data")
+
+
+@scenario
+def claim_by_name_only(w):
+    validate(w, EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME="pvc", LUNEXEC_WORKSPACE_DIR="/no/data")
 
 
 @scenario
@@ -371,6 +376,8 @@ row("3.4", "validate: a policy directory without policy.lua", "no_policy",
 row("3.4", "validate: folders that cannot be written to", "bad_folders",
     lambda w: equal((w.status, len(lines(w))), (1, 2)) or
     has(w.log, 'LUNEXEC_SPOOL_DIR "/no/spool"', 'LUNEXEC_WORKSPACE_DIR "/no/data"'))
+row("12a", "/data may be absent though the claim is named", "claim_by_name_only",
+    lambda w: equal(w.status, 0) or has(w.log, "/no/data cannot be written to", "one pod"))
 for verb, kind in (("create", "jobs"), ("delete", "secrets"), ("list", "pods")):
     row("3.4", f"validate: tells that the account may not {verb} {kind}", "forbidden",
         lambda w, verb=verb, kind=kind: equal((w.status, len(lines(w))), (1, 3)) or

@@ -42,7 +42,8 @@ def rights_of_calls():
     for text, words in {
             call: "x.c:1: this call", f"// rbac: pods delete: why\nb();\n{call}": "x.c:3: this call",
             f"// rbac: pods create: why\n{call}": "does not create",
-            f"// rbac pods delete\n{call}": "neither", f"{good}\n// rbac: pods get: why\nb();": "x.c:5: no call",
+            f"// rbac pods delete\n{call}": "neither",
+            f"{good}\n// rbac: pods get: why\nb();": "x.c:5: no call",
             f"// rbac: pods remove: why\n{call}": "remove is no verb",
             "if (x)\n  lx_kube_send(kube);": "x.c:2: this call"}.items():
         try:
@@ -334,9 +335,10 @@ def kustomize_over_the_original():
     equal(objects["RoleBinding", "sg-executor-role-binding"]["subjects"][0]["namespace"], "executors")
 
 
-TESTS = [lint, generated, rights_of_calls, defaults, original_values, zero_is_no_blank, forms_of_json, queues, layouts,
-         state, network_policies, openshift, arm64, everything, restarts, bad_values, golden_jobs, generated_policy,
-         kustomize_base, kustomize_components, kustomize_over_the_original]
+TESTS = [lint, generated, rights_of_calls, defaults, original_values, zero_is_no_blank, forms_of_json,
+         queues, layouts, state, network_policies, openshift, arm64, everything, restarts, bad_values,
+         golden_jobs, generated_policy, kustomize_base, kustomize_components,
+         kustomize_over_the_original]
 
 
 def main(words):

@@ -310,6 +310,16 @@ class SharedVolume(unittest.TestCase):
             self.assertIn("113", mark["message"])
             self.check_ended(bench, folder, executor)
 
+    def test_claim_is_named_and_not_mounted(self):
+        with Bench("named") as bench:
+            folder, executor = start_shared(bench, batch_job(["echo one"]),
+                                            LUNEXEC_WORKSPACE_DIR=bench.dir / "absent")
+            mark = bench.frontend.marked(60)
+            self.assertEqual(mark["state"], "completed", mark["message"])
+            self.assertIn("setup.workspace", keys_of(mark))  # of one pod
+            self.assertIn("KUBERNETES_SINGLE_JOB_POD", executor.err())
+            self.check_ended(bench, folder, executor)
+
     def test_shared_cancelled_while_running(self):
         with Bench("sharedstop") as bench:
             job = batch_job([], keys=[step("wait", "echo started; sleep 300")])
