@@ -118,18 +118,21 @@ static void report_failed(void *arg)
     report(call, &result);
 }
 
-static void report_answer(struct lx_kube_call *call, const struct lx_http_result *answer)
+/* The answer of a call that was done; an error when it cannot be read. */
+static int read_answer(const struct lx_kube_call *call, const struct lx_http_result *answer,
+                       json_t **ret_object, struct lx_err *err)
 {
     lx_auto(json) json_t *object = NULL;
-    struct lx_kube_result result = {.status = answer->status, .reason = ""};
-    if (lx_json_parse(answer->body, answer->body_len, &object, &result.err)) {
-        (void)lx_wrap(&result.err, "the API server's answer to %s", call->opts.method);
-        result.err.code = LX_E_PEER;
-    } else {
-        result.ok = true;
-        result.object = object;
+    int rc = lx_json_parse(answer->body, answer->body_len, &object, err);
+    if (rc == 0 && !json_is_object(object))
+        rc = lx_fail(err, LX_E_PEER, "not an object");
+    if (rc < 0) {
+        (void)lx_wrap(err, "the API server's answer to %s", call->opts.method);
+        err->code = LX_E_PEER;
+        return -1;
     }
-    report(call, &result);
+    *ret_object = lx_take(object);
+    return 0;
 }
 
 /* A create that met another writer of the quota is refused with Conflict, not AlreadyExists; it
@@ -158,6 +161,32 @@ static bool try_later(struct lx_kube_call *call, const struct lx_http_result *an
     return true;
 }
 
+static bool changes_something(const struct lx_kube_call *call)
+{
+    return strcmp(call->opts.method, "GET") != 0;
+}
+
+static void log_repeat(const struct lx_kube_call *call, const struct lx_err *err)
+{
+    lx_log(call->kube->log, LX_LOG_DEBUG, "the API server is asked again",
+           LX_STR("method", call->opts.method), LX_STR("path", call->opts.path), LX_ERR(err));
+}
+
+/* What cannot be read may come from something between us and the API server, which then did it or
+ * did not: as when no answer comes, the call is repeated. */
+static void on_success(struct lx_kube_call *call, const struct lx_http_result *answer)
+{
+    lx_auto(json) json_t *object = NULL;
+    struct lx_kube_result result = {.status = answer->status, .reason = ""};
+    result.ok = read_answer(call, answer, &object, &result.err) == 0;
+    if (!result.ok && changes_something(call) && try_later(call, answer)) {
+        log_repeat(call, &result.err);
+        return;
+    }
+    result.object = object;
+    report(call, &result);
+}
+
 static void on_done(void *arg, const struct lx_http_result *answer)
 {
     struct lx_kube_call *call = arg;
@@ -167,7 +196,7 @@ static void on_done(void *arg, const struct lx_http_result *answer)
                                     .retry_after_ms = answer->retry_after_ms};
     call->http = NULL;
     if (answer->reach == LX_HTTP_ANSWERED && answer->status >= 200 && answer->status < 300) {
-        report_answer(call, answer);
+        on_success(call, answer);
         return;
     }
     if (answer->status == 401 && call->kube->token && !call->rejected) {
@@ -178,9 +207,7 @@ static void on_done(void *arg, const struct lx_http_result *answer)
     }
     lx_kube_answer_err(answer, &result.err, &reason);
     if (retryable(call, answer, reason) && try_later(call, answer)) {
-        lx_log(call->kube->log, LX_LOG_DEBUG, "the API server is asked again",
-               LX_STR("method", call->opts.method), LX_STR("path", call->opts.path),
-               LX_ERR(&result.err));
+        log_repeat(call, &result.err);
         return;
     }
     result.reason = reason;

@@ -59,8 +59,9 @@ typedef void (*lx_kube_cb)(void *arg, const struct lx_kube_result *result);
 struct lx_kube_call;
 
 /* Each starts a call and reports once, deferred, unless cancelled. Retried inside with backoff
- * until `deadline_ms` (monotonic; 0: 60 s from now): 429 (Retry-After obeyed), 5xx but 501, and
- * transport errors. A retried create whose first try had arrived sees AlreadyExists: it is then
+ * until `deadline_ms` (monotonic; 0: 60 s from now): 429 (Retry-After obeyed), 5xx but 501,
+ * transport errors and, unless it only reads, an answer of success that is no JSON object. A
+ * retried create whose first try had arrived sees AlreadyExists: it is then
  * reported as LX_E_CONFLICT; names are deterministic and the caller decides. `body` is borrowed
  * during the call only (its text is made at once). */
 struct lx_kube_call *lx_kube_create(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,

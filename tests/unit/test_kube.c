@@ -109,12 +109,25 @@ static void test_refusals(void **state)
     }
 }
 
-static void test_not_json(void **state)
+/* Something between us and the server answered: the create is sent again, and meets what the first
+ * one made. */
+static void test_unreadable_answer(void **state)
 {
     (void)state;
+    static const char *const bodies[] = {"{\"kind\":", "", "<html>", "null", "[{}]", "\"text\""};
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct fake_step steps[] = {
+            {.want = JOBS, .status = 201, .body = bodies[i]},
+            {.want = JOBS, .status = 409, .body = STATUS(409, "AlreadyExists", "x")}};
+        struct outcome outcome;
+        create(steps, 2, NULL, 0, &outcome);
+        assert_false(outcome.ok);
+        assert_int_equal(outcome.err.code, LX_E_CONFLICT);
+        outcome_done(&outcome);
+    }
     static const struct fake_step step = {.want = JOBS, .status = 200, .body = "{\"kind\":"};
     struct outcome outcome;
-    create(&step, 1, NULL, 0, &outcome);
+    create(&step, 1, NULL, 1, &outcome); /* no time for another */
     assert_false(outcome.ok);
     assert_int_equal(outcome.err.code, LX_E_PEER);
     outcome_done(&outcome);
@@ -382,13 +395,20 @@ static void test_bad_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create),         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_not_json),       cmocka_unit_test(test_tries_again),
-        cmocka_unit_test(test_retry_after),    cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_no_answer),      cmocka_unit_test(test_token_rotates),
-        cmocka_unit_test(test_delete),         cmocka_unit_test(test_get_and_list),
-        cmocka_unit_test(test_cancel),         cmocka_unit_test(test_unreachable),
-        cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_unreadable_answer),
+        cmocka_unit_test(test_tries_again),
+        cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_token_rotates),
+        cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_get_and_list),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_classes),
         cmocka_unit_test(test_class_deadline),
     };
     return cmocka_run_group_tests(tests, fake_group_setup, fake_group_teardown);
