@@ -366,17 +366,22 @@ static bool turn(struct lx_queue_call *call, const struct lx_http_result *result
 static void on_done(void *arg, const struct lx_http_result *result)
 {
     struct lx_queue_call *call = arg;
+    struct lx_err err = {0};
+    bool lost = result->reach == LX_HTTP_SENT || result->reach == LX_HTTP_CUT;
     call->http = NULL;
     if (result->reach == LX_HTTP_ANSWERED && (result->status == 200 || result->status == 204)) {
-        report(call, result, NULL, false);
-        return;
+        if (call->probing || !call->accept || call->accept(call, result, &err) == 0) {
+            report(call, result, NULL, false);
+            return;
+        }
+        lost = true;
+    } else {
+        lx_answer_error(call->op, result, &err);
     }
-    struct lx_err err = {0};
-    lx_answer_error(call->op, result, &err);
-    if (call->out_failed)
+    if (call->out_failed) {
         (void)lx_fail(&err, LX_E_IO, "reading the kept output failed");
-    bool lost =
-        !call->out_failed && (result->reach == LX_HTTP_SENT || result->reach == LX_HTTP_CUT);
+        lost = false;
+    }
     bool turned = turn(call, result, &err, lost);
     if ((turned || repeatable(call, result, &err)) && again(call, result, &err))
         return;

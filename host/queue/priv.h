@@ -89,9 +89,14 @@ struct lx_queue_call {
     unsigned tries;
     uint64_t started_ms, deadline_ms;
 
+    /* Whether an answer of 200 or 204 can be read, and keeps what it says; NULL: any can. If not,
+     * it is as good as lost. */
+    int (*accept)(struct lx_queue_call *call, const struct lx_http_result *result,
+                  struct lx_err *err);
+    int64_t entry_id; /* what an add was answered */
     /* Reads the answer, counts the outcome, calls the user's callback (last: it may free the
-     * queue). err is NULL for 200 and 204, and result NULL when nothing was tried; lost: the
-     * request may have had its effect though no answer came. */
+     * queue). err is NULL for 200 and 204 that `accept` took, and result NULL when nothing was
+     * tried; lost: the request may have had its effect though no answer came. */
     void (*finish)(struct lx_queue_call *call, const struct lx_http_result *result,
                    const struct lx_err *err, bool lost);
     union {

@@ -37,26 +37,25 @@ static struct lx_queue_call *start_entry(struct lx_queue_call *call, const struc
     return lx_queue_call_start(call, rc, &err);
 }
 
-static int read_entry_id(const struct lx_http_result *result, int64_t *ret_id, struct lx_err *err)
+static int accept_entry_id(struct lx_queue_call *call, const struct lx_http_result *result,
+                           struct lx_err *err)
 {
     lx_auto(json) json_t *answer = NULL;
-    if (lx_answer_json(result, &answer, err) < 0)
-        return -1;
-    if (!json_is_integer(answer) || json_integer_value(answer) < 1)
-        return lx_fail(err, LX_E_PEER, "the answer is not an entry id");
-    *ret_id = json_integer_value(answer);
+    int rc = lx_answer_json(result, &answer, err);
+    if (rc == 0 && (!json_is_integer(answer) || json_integer_value(answer) < 1))
+        rc = lx_fail(err, LX_E_PEER, "the answer is not an entry id");
+    if (rc < 0)
+        return lx_wrap(err, "adding a log entry");
+    call->entry_id = json_integer_value(answer);
     return 0;
 }
 
 static void finish_add(struct lx_queue_call *call, const struct lx_http_result *result,
                        const struct lx_err *err, bool lost)
 {
+    (void)result;
     struct lx_err bad;
-    int64_t id = call->probing ? call->probe->id : 0;
-    if (!err && !call->probing && read_entry_id(result, &id, &bad) < 0) {
-        (void)lx_wrap(&bad, "adding a log entry");
-        err = &bad;
-    }
+    int64_t id = call->probing ? call->probe->id : call->entry_id;
     if (err && lost) {
         bad = *err;
         bad.code = LX_E_IO;
@@ -93,6 +92,7 @@ lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,
     struct lx_queue_call *call =
         record_call(queue, LX_OP_ADD, job, "addExecutionLogEntry", deadline_ms, arg);
     call->repeat = LX_REPEAT_UNSENT;
+    call->accept = accept_entry_id;
     call->finish = finish_add;
     call->cb.add = cb;
     if (entry->expect_id > 0)

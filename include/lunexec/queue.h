@@ -141,10 +141,11 @@ struct lx_log_entry {
 };
 
 /* Add: never made twice. It is repeated while the request cannot have arrived, or on 429 and 5xx
- * answers. When the answer was lost, the entry may exist: an update of entry->expect_id with the
- * same content tells, and if it does not exist the add is repeated. Without expect_id, or when that
- * cannot be found out by `deadline_ms` either, entry_id is LX_ENTRY_UNKNOWN beside the error. Add
- * and update: LX_E_NOT_FOUND when the record is no longer ours ("unknown job"), not repeated. */
+ * answers. When the answer was lost, or is no id, the entry may exist: an update of
+ * entry->expect_id with the same content tells, and if it does not exist the add is repeated.
+ * Without expect_id, or when that cannot be found out by `deadline_ms` either, entry_id is
+ * LX_ENTRY_UNKNOWN beside the error. Add and update: LX_E_NOT_FOUND when the record is no longer
+ * ours ("unknown job"), not repeated. */
 #define LX_ENTRY_UNKNOWN (-1)
 struct lx_queue_call *
 lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,

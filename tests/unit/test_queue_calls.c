@@ -407,25 +407,6 @@ static void unreadable_output_is_not_sent(void **state)
     assert_int_equal(fixture->n_requests, 0);
 }
 
-static void odd_add_answers_are_errors(void **state)
-{
-    struct fixture *fixture = *state;
-    static const struct reply replies[] = {
-        {204, NULL, NULL}, {200, "", NULL},   {200, "\"7\"", NULL},
-        {200, "0", NULL},  {200, "{}", NULL}, {200, "1.5", NULL},
-    };
-    const struct lx_log_entry entry = {.key = "k"};
-    for (size_t i = 0; i < sizeof(replies) / sizeof(*replies); i++) {
-        struct outcome outcome = {0};
-        queue_script(fixture, &replies[i], 1);
-        lx_queue_add_entry(fixture->queue, &test_job, &entry, 0, on_entry, &outcome);
-        await(fixture, &outcome);
-        assert_true(outcome.failed);
-        assert_int_equal(outcome.err.code, LX_E_PEER);
-        assert_int_equal(fixture->n_requests, 1);
-    }
-}
-
 /* ---- Marks and files ---- */
 
 static void marks(void **state)
@@ -549,7 +530,6 @@ int main(void)
         WIRE_TEST(entry_presence_rules),
         WIRE_TEST(large_output_is_streamed),
         WIRE_TEST(unreadable_output_is_not_sent),
-        WIRE_TEST(odd_add_answers_are_errors),
         WIRE_TEST(marks),
         WIRE_TEST(jobs_without_token_use_the_password),
         WIRE_TEST(files),

@@ -213,6 +213,47 @@ static void refused_update_means_never_added(void **state)
     assert_int_equal(fixture->n_requests, 8);
 }
 
+/* So it is when something else than the frontend answered, in a status of success. */
+static void unreadable_answer_to_an_add(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct reply odd[] = {
+        {204, NULL, NULL},    {200, "", NULL},  {200, "{", NULL},      {200, "null", NULL},
+        {200, "\"7\"", NULL}, {200, "0", NULL}, {200, "<html>", NULL}, {200, "1.5", NULL},
+    };
+    const struct lx_log_entry third = {.key = "k", .expect_id = 3};
+    for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+        struct outcome outcome = {0};
+        const struct reply made[] = {odd[i], {204, NULL, NULL}};
+        queue_script(fixture, made, 2);
+        (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+        await(fixture, &outcome);
+        assert_false(outcome.failed);
+        assert_int_equal(outcome.entry_id, 3);
+        assert_int_equal(fixture->n_requests, 2);
+        outcome_done(&outcome);
+
+        const struct reply not_made[] = {
+            odd[i], {500, "{\"error\":\"unknown job\"}", NULL}, {200, "3", NULL}};
+        queue_script(fixture, not_made, 3);
+        (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+        await(fixture, &outcome);
+        assert_false(outcome.failed);
+        assert_int_equal(outcome.entry_id, 3);
+        assert_int_equal(fixture->n_requests, 3);
+        outcome_done(&outcome);
+
+        /* Without an id to look for it stays unknown, and is not made twice. */
+        queue_script(fixture, made, 1);
+        (void)start(fixture, ADD, 0, &outcome);
+        await(fixture, &outcome);
+        assert_true(outcome.failed);
+        assert_int_equal(outcome.entry_id, LX_ENTRY_UNKNOWN);
+        assert_int_equal(fixture->n_requests, 1);
+        outcome_done(&outcome);
+    }
+}
+
 static void lost_answer_to_a_dequeue(void **state)
 {
     struct fixture *fixture = *state;
@@ -436,6 +477,7 @@ int main(void)
         RETRY_TEST(lost_answer_to_an_add),
         RETRY_TEST(lost_add_is_looked_for),
         RETRY_TEST(refused_update_means_never_added),
+        RETRY_TEST(unreadable_answer_to_an_add),
         RETRY_TEST(lost_answer_to_a_dequeue),
         RETRY_TEST(slow_answers),
         RETRY_TEST(unreachable),
