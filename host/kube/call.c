@@ -13,7 +13,7 @@
 
 /* Of 32 connections, should they not share one; the watch needs some too. */
 static const unsigned lane_width[LX_LANE_COUNT] = {
-    [LX_LANE_CREATE] = 16, [LX_LANE_DELETE] = 6, [LX_LANE_READ] = 4};
+    [LX_LANE_CREATE] = 16, [LX_LANE_DELETE] = 6, [LX_LANE_READ] = 4, [LX_LANE_BACKGROUND] = 1};
 
 struct lx_kube_call {
     struct lx_list link;
@@ -34,7 +34,9 @@ static void attempt(void *arg);
 static struct lx_kube_lane *lane_of(const struct lx_kube_call *call)
 {
     enum lx_kube_lane_id id = LX_LANE_READ;
-    if (strcmp(call->opts.method, "POST") == 0)
+    if (call->opts.background)
+        id = LX_LANE_BACKGROUND;
+    else if (strcmp(call->opts.method, "POST") == 0)
         id = LX_LANE_CREATE;
     else if (strcmp(call->opts.method, "DELETE") == 0)
         id = LX_LANE_DELETE;
@@ -183,7 +185,15 @@ static void on_success(struct lx_kube_call *call, const struct lx_http_result *a
         log_repeat(call, &result.err);
         return;
     }
-    result.object = object;
+    if (result.ok && call->opts.next) {
+        if (call->opts.next(&call->opts, object, &result.err) == 0) {
+            lx_backoff_reset(&call->backoff);
+            attempt(call);
+            return;
+        }
+        result.ok = false;
+    }
+    result.object = result.ok ? object : NULL;
     report(call, &result);
 }
 
@@ -239,8 +249,8 @@ static void attempt(void *arg)
         .on_done = on_done,
         .arg = call,
     };
-    if (lx_kube_send(call->kube, call->kube->http, call->opts.path, &req, &call->http, &call->err) <
-        0)
+    if (lx_kube_send(call->kube, call->kube->http, call->opts.path, call->opts.accept, &req,
+                     &call->http, &call->err) < 0)
         lx_task_post(call->kube->loop, &call->failed);
 }
 
@@ -306,32 +316,6 @@ struct lx_kube_call *lx_kube_list(struct lx_kube *kube, enum lx_kube_kind kind, 
     return lx_kube_call_start(kube, &(struct lx_kube_call_opts){
                                         .method = "GET",
                                         .path = lx_kube_path(kind, ns, NULL, query),
-                                        .deadline_ms = deadline_ms,
-                                        .cb = cb,
-                                        .arg = arg,
-                                    });
-}
-
-static char *delete_body(const struct lx_kube_delete_opts *opts)
-{
-    const char *propagation = opts && opts->propagation ? opts->propagation : "Background";
-    lx_auto(json) json_t *body = json_pack("{s:s, s:s, s:s}", "apiVersion", "v1", "kind",
-                                           "DeleteOptions", "propagationPolicy", propagation);
-    if (opts && opts->grace_seconds >= 0)
-        (void)json_object_set_new(body, "gracePeriodSeconds", json_integer(opts->grace_seconds));
-    if (opts && opts->uid)
-        (void)json_object_set_new(body, "preconditions", json_pack("{s:s}", "uid", opts->uid));
-    return lx_json_text(body);
-}
-
-struct lx_kube_call *lx_kube_delete(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
-                                    const char *name, const struct lx_kube_delete_opts *opts,
-                                    uint64_t deadline_ms, lx_kube_cb cb, void *arg)
-{
-    return lx_kube_call_start(kube, &(struct lx_kube_call_opts){
-                                        .method = "DELETE",
-                                        .path = lx_kube_path(kind, ns, name, NULL),
-                                        .body = delete_body(opts),
                                         .deadline_ms = deadline_ms,
                                         .cb = cb,
                                         .arg = arg,

@@ -95,14 +95,14 @@ char *lx_kube_path(enum lx_kube_kind kind, const char *ns, const char *name, con
     return lx_buf_take(&path);
 }
 
-int lx_kube_send(struct lx_kube *kube, struct lx_http *http, const char *path,
+int lx_kube_send(struct lx_kube *kube, struct lx_http *http, const char *path, const char *accept,
                  struct lx_http_req *req, struct lx_http_call **ret_call, struct lx_err *err)
 {
     lx_auto(str) char *url = lx_strf("%s%s", kube->server, path);
     lx_auto(str) char *bearer = NULL;
     const char *headers[4] = {0};
     size_t n = 0;
-    headers[n++] = "Accept: application/json, */*";
+    headers[n++] = accept ? accept : "Accept: application/json, */*";
     if (kube->token) {
         bearer = lx_strf("Authorization: Bearer %s", lx_token_get(kube->token));
         headers[n++] = bearer;

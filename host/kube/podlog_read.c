@@ -148,6 +148,6 @@ void lx_podlog_open(struct lx_podlog *podlog)
         .arg = podlog,
     };
     // rbac: pods/log get: the output of steps
-    if (lx_kube_send(podlog->kube, podlog->kube->logs, path, &req, &podlog->call, &err))
+    if (lx_kube_send(podlog->kube, podlog->kube->logs, path, NULL, &req, &podlog->call, &err))
         lx_podlog_failed(podlog, &err, 0);
 }

@@ -11,7 +11,13 @@
 
 /* Calls of a class that are underway at once; further ones wait in line. So a sweep that deletes
  * hundreds of objects, or a list for every waiting job, leaves connections for creates. */
-enum lx_kube_lane_id { LX_LANE_CREATE, LX_LANE_DELETE, LX_LANE_READ, LX_LANE_COUNT };
+enum lx_kube_lane_id {
+    LX_LANE_CREATE,
+    LX_LANE_DELETE,
+    LX_LANE_READ,
+    LX_LANE_BACKGROUND,
+    LX_LANE_COUNT
+};
 
 struct lx_kube_lane {
     unsigned underway;
@@ -31,8 +37,9 @@ struct lx_kube {
 };
 
 /* Starts one request on `http` (one of the two above): fills in URL and headers (authorization,
- * accept, content type when there is a body) and leaves the rest of `req` to the caller. */
-int lx_kube_send(struct lx_kube *kube, struct lx_http *http, const char *path,
+ * accept, content type when there is a body) and leaves the rest of `req` to the caller. `accept`
+ * is a header, NULL for the usual one. */
+int lx_kube_send(struct lx_kube *kube, struct lx_http *http, const char *path, const char *accept,
                  struct lx_http_req *req, struct lx_http_call **ret_call, struct lx_err *err);
 
 /* "/api/v1/namespaces/NS/pods[/NAME][?QUERY]", names escaped. free(). */
@@ -43,6 +50,12 @@ struct lx_kube_call_opts {
     char *path, *body;  /* taken over; body may be NULL */
     uint64_t deadline_ms;
     bool once; /* no retry inside, but after a rejected token; never waits in line */
+    bool background;
+    const char *accept; /* static; NULL: the usual header */
+    /* The answer leads to another request, which is put in place of this one (0), or to no further
+     * one (-1). NULL: the answer is the result. */
+    int (*next)(struct lx_kube_call_opts *opts, const json_t *answer, struct lx_err *err);
+    struct lx_kube_delete_opts removal; /* for `next`; without the uid */
     lx_kube_cb cb;
     void *arg;
 };

@@ -195,6 +195,6 @@ void lx_watch_stream(struct lx_watch *watch)
     watch->moved = false;
     watch->stream_at_ms = lx_now_ms();
     // rbac: pods watch: how they fare
-    if (lx_kube_send(watch->kube, watch->kube->http, path, &req, &watch->stream, &err))
+    if (lx_kube_send(watch->kube, watch->kube->http, path, NULL, &req, &watch->stream, &err))
         lx_watch_trouble(watch, &err, 0);
 }

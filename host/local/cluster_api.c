@@ -216,6 +216,10 @@ static void remove_object(struct lx_cluster *c, struct lx_httpd_req *req, const 
         lx_status_reply(c, req, 409, "Conflict", text, t->kind, t->name);
         return;
     }
+    if (json_array_size(lx_json_arr(opts, "dryRun")) > 0) {
+        lx_serve_reply_json(c->serve, req, 200, json_incref(obj->json));
+        return;
+    }
     const char *policy = lx_json_str(opts, "propagationPolicy", "Background");
     const char *asked = lx_httpd_query(req, "propagationPolicy");
     policy = asked ? asked : policy;

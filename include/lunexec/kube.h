@@ -78,11 +78,29 @@ struct lx_kube_call *lx_kube_list(struct lx_kube *kube, enum lx_kube_kind kind, 
                                   const char *query, uint64_t deadline_ms, lx_kube_cb cb,
                                   void *arg);
 
+/* Tells of an object what deleting it would, and deletes nothing: a dry run, so that the right to
+ * delete is enough. Of the object only metadata is asked for. One that is being deleted may be
+ * answered without metadata. */
+struct lx_kube_call *lx_kube_look(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                  const char *name, uint64_t deadline_ms, lx_kube_cb cb, void *arg);
+
+/* A list for what can wait: in the class of calls of which one is underway at a time, and of the
+ * items only metadata is asked for. */
+struct lx_kube_call *lx_kube_survey(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
+                                    const char *query, uint64_t deadline_ms, lx_kube_cb cb,
+                                    void *arg);
+
 struct lx_kube_delete_opts {
-    const char *uid;         /* precondition; NULL for none */
-    const char *propagation; /* "Background" when NULL */
+    const char *uid; /* precondition; NULL: none, or what is found by looking first, if: */
+    /* Asked whether the object that has the name is the one meant; it is then deleted by its UID.
+     * LX_E_CONFLICT without a further request when it is not. Called from the loop. */
+    bool (*is_meant)(void *arg, const json_t *metadata);
+    void *arg;               /* of is_meant */
+    const char *propagation; /* "Background" when NULL; static */
     int64_t grace_seconds;   /* -1: the object's own */
+    bool background;         /* in the class of what can wait */
 };
+/* `opts` may be NULL; its strings are borrowed during the call only. */
 struct lx_kube_call *lx_kube_delete(struct lx_kube *kube, enum lx_kube_kind kind, const char *ns,
                                     const char *name, const struct lx_kube_delete_opts *opts,
                                     uint64_t deadline_ms, lx_kube_cb cb, void *arg);

@@ -250,6 +250,78 @@ static void test_delete(void **state)
     fake_free(fake);
 }
 
+#define SECRET_S "DELETE /api/v1/namespaces/ns/secrets/s HTTP/1.1"
+#define ITS_METADATA                                                                               \
+    "{\"kind\":\"PartialObjectMetadata\",\"metadata\":{\"name\":\"s\",\"uid\":\"u-2\"}}"
+
+static bool is_meant(void *arg, const json_t *metadata)
+{
+    const bool *answer = arg;
+    assert_string_equal(lx_json_str(metadata, "uid", ""), "u-2");
+    return *answer;
+}
+
+/* Without its UID an object is looked at first, by a dry run, and deleted by its UID if it is the
+ * one that is meant. */
+static void test_delete_of_unknown_uid(void **state)
+{
+    (void)state;
+    static const char real[] =
+        "\r\n\r\n{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":"
+        "\"Background\",\"preconditions\":{\"uid\":\"u-2\"}}";
+    static const struct fake_step look = {
+        .want = SECRET_S, .has = "\"dryRun\":[\"All\"]", .body = ITS_METADATA};
+    const struct fake_step steps[] = {
+        {.want = SECRET_S,
+         .has = "\r\n\r\n{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\","
+                "\"propagationPolicy\":\"Foreground\",\"dryRun\":[\"All\"]}",
+         .body = ITS_METADATA},
+        {.want = SECRET_S, .status = 503, .body = "busy"},
+        {.want = SECRET_S, .has = real, .lacks = "dryRun", .body = "{\"kind\":\"Status\"}"},
+        look,
+        {.want = SECRET_S,
+         .has = "dryRun",
+         .body = "{\"kind\":\"Status\",\"details\":{\"uid\":\"u-2\"}}"},
+        {.want = SECRET_S, .status = 404, .body = STATUS(404, "NotFound", "gone")},
+    };
+    static const enum lx_code codes[] = {LX_OK, LX_E_CONFLICT, LX_E_CONFLICT, LX_E_NOT_FOUND};
+    struct fake *fake = fake_new(steps, sizeof steps / sizeof *steps, NULL);
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        bool meant = i != 1;
+        const struct lx_kube_delete_opts opts = {
+            .is_meant = is_meant, .arg = &meant, .grace_seconds = -1};
+        struct outcome outcome = {0};
+        (void)lx_kube_delete(fake_kube(fake), LX_KUBE_SECRET, "ns", "s", &opts, 0, on_result,
+                             &outcome);
+        WAIT_UNTIL(fake, outcome.done);
+        assert_int_equal(outcome.ok, codes[i] == LX_OK);
+        assert_int_equal(outcome.err.code, codes[i]);
+        outcome_done(&outcome);
+    }
+    assert_true(fake_finished(fake));
+    fake_free(fake);
+}
+
+/* Looking deletes nothing and asks for metadata only. */
+static void test_look(void **state)
+{
+    (void)state;
+    static const struct fake_step steps[] = {
+        {.want = SECRET_S, .has = "as=PartialObjectMetadata;g=meta.k8s.io;v=v1", .body = "{}"},
+        {.want = SECRET_S, .has = "\"dryRun\":[\"All\"]", .body = ITS_METADATA},
+    };
+    struct fake *fake = fake_new(steps, 2, NULL);
+    for (int i = 0; i < 2; i++) {
+        struct outcome outcome = {0};
+        (void)lx_kube_look(fake_kube(fake), LX_KUBE_SECRET, "ns", "s", 0, on_result, &outcome);
+        WAIT_UNTIL(fake, outcome.done);
+        assert_true(outcome.ok);
+        assert_string_equal(outcome.name, i ? "s" : "");
+        outcome_done(&outcome);
+    }
+    fake_free(fake);
+}
+
 static void test_get_and_list(void **state)
 {
     (void)state;
@@ -302,6 +374,38 @@ static void test_classes(void **state)
     lx_auto(json) json_t *body = job();
     (void)lx_kube_create(kube, LX_KUBE_JOB, "ns", body, 0, on_count, &created);
     WAIT_UNTIL(fake, deleted == DELETES && created == 1);
+    assert_true(fake_finished(fake));
+    fake_free(fake);
+}
+
+/* What can wait has one call underway, whatever its verb, and keeps none of the others waiting. */
+static void test_background(void **state)
+{
+    (void)state;
+    static const struct fake_step steps[] = {
+        {.want = "GET /apis/batch/v1/namespaces/ns/jobs?limit=1 ",
+         .has = "as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+         .action = FAKE_HOLD},
+        {.want = "DELETE /api/v1/namespaces/ns/secrets/now ", .body = "{}"},
+        {.want = JOBS, .status = 201, .body = "{}"},
+        {.want = "DELETE /api/v1/namespaces/ns/secrets/later ", .body = "{}"},
+    };
+    static const struct lx_kube_delete_opts later = {.grace_seconds = -1, .background = true};
+    struct fake *fake = fake_new(steps, 4, NULL);
+    struct lx_kube *kube = fake_kube(fake);
+    unsigned listed = 0, at_once = 0, last = 0;
+    (void)lx_kube_survey(kube, LX_KUBE_JOB, "ns", "limit=1", 0, on_count, &listed);
+    WAIT_UNTIL(fake, fake_count(fake) == 1);
+    (void)lx_kube_delete(kube, LX_KUBE_SECRET, "ns", "later", &later, 0, on_count, &last);
+    (void)lx_kube_delete(kube, LX_KUBE_SECRET, "ns", "now", NULL, 0, on_count, &at_once);
+    WAIT_UNTIL(fake, at_once == 1);
+    lx_auto(json) json_t *body = job();
+    (void)lx_kube_create(kube, LX_KUBE_JOB, "ns", body, 0, on_count, &at_once);
+    WAIT_UNTIL(fake, at_once == 2);
+    assert_int_equal(last, 0);
+    fake_more(fake, "{}");
+    fake_close(fake, false);
+    WAIT_UNTIL(fake, last == 1 && listed == 1);
     assert_true(fake_finished(fake));
     fake_free(fake);
 }
@@ -410,6 +514,9 @@ int main(void)
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_class_deadline),
+        cmocka_unit_test(test_delete_of_unknown_uid),
+        cmocka_unit_test(test_look),
+        cmocka_unit_test(test_background),
     };
     return cmocka_run_group_tests(tests, fake_group_setup, fake_group_teardown);
 }
