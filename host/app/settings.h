@@ -55,6 +55,7 @@ struct lx_settings {
 
     /* Lunexec's own */
     char *state_dir;
+    int64_t sweep_interval_ms;
     char *network_profile;
     json_t *network_frontend, *network_dns, *network_listed, *network_blocked;
     bool user_namespaces;

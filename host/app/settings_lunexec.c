@@ -114,6 +114,15 @@ static const struct lx_setting table[] = {
      .at = FIELD(state_dir),
      .help = "Directory that survives a restart, for one executor: with it a restarted executor "
              "has the same name and goes on with the jobs that run; unset: they are lost."},
+    {.name = "LUNEXEC_SWEEP_INTERVAL",
+     .type = LX_SET_DURATION,
+     .at = FIELD(sweep_interval_ms),
+     .fallback = "5m",
+     .max = 86400000,
+     .help = "How often Jobs, Secrets and claims are looked for, and removed, that an executor of "
+             "this name left behind; the first time at the start, where LUNEXEC_STATE_DIR keeps "
+             "the name. Those of other executors are never touched; 0, or KUBERNETES_KEEP_JOBS: "
+             "never."},
     {.name = "LUNEXEC_SPOOL_DIR",
      .also = "TMPDIR",
      .type = LX_SET_STRING,

@@ -35,6 +35,8 @@ static void found_free(void *value)
 static void collect(void *arg, const char *key)
 {
     struct lx_map *jobs = arg;
+    if (lx_starts_with(key, LX_LEFT_PREFIX))
+        return;
     lx_auto(str) char *uid = lx_strndup(key, strcspn(key, "/"));
     struct found *found = lx_map_get(jobs, uid);
     if (!found) {
@@ -109,11 +111,12 @@ void lx_adopt_all(struct lx_executor *ex)
     if (!ex->journal)
         return;
     struct lx_map *jobs = lx_map_new(KEYS_MAX, found_free);
+    lx_left_restore(ex);
     lx_journal_each(ex->opts.journal, "", collect, jobs);
-    size_t n = lx_map_count(jobs);
     lx_map_each (jobs, adopt, ex)
         ;
     lx_map_free(jobs);
+    size_t n = lx_executor_running(ex);
     if (n == 0)
         return;
     lx_log(ex->opts.log, LX_LOG_INFO, "taking up jobs of an earlier process", LX_INT("jobs", n));
@@ -148,6 +151,7 @@ void lx_adopt_rewrite(struct lx_executor *ex)
         lx_record_run(run);
         lx_entries_rewrite(run->entries);
     }
+    lx_left_rewrite(ex);
 }
 
 /* ---- The state ---- */
@@ -165,6 +169,7 @@ static void begin_anew(struct lx_run *run)
 {
     free(lx_take(run->planned));
     free(lx_take(run->job_uid));
+    lx_owner_new_tag(run->tag);
     lx_entries_interrupted(run->entries, "setup.workspace",
                            "[lunexec] the executor was restarted: this begins again");
     lx_run_go(run, LX_STATE_QUEUED);
@@ -214,6 +219,7 @@ static void on_removed(void *arg, const struct lx_kube_result *result)
     struct lx_run *run = arg;
     run->kube_call = NULL;
     if (!result->ok && result->err.code != LX_E_NOT_FOUND && result->err.code != LX_E_CONFLICT) {
+        run->cleaning->gone = false;
         lx_run_fail(run, LX_FAIL_API, "removing what is left of job %s: %s", run->planned,
                     result->err.text);
         return;
@@ -226,8 +232,10 @@ static void remove_next(struct lx_run *run)
 {
     struct lx_object *object = lx_objects_leftover(&run->objects);
     if (object) {
-        struct lx_kube_delete_opts opts = {.uid = object->uid, .grace_seconds = -1};
+        struct lx_kube_delete_opts opts = {
+            .uid = object->uid, .is_meant = lx_owner_is_run, .arg = run, .grace_seconds = -1};
         object->gone = true;
+        run->cleaning = object;
         // rbac: batch/jobs delete, secrets delete: a Job that a killed executor had not completed
         // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
         run->kube_call = lx_kube_delete(run->ex->opts.kube, object->kind, run->ex->opts.ns,

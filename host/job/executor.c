@@ -104,6 +104,8 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
     lx_rand_init(&ex->rand, 0);
     lx_list_init(&ex->runs);
     lx_list_init(&ex->decisions);
+    lx_list_init(&ex->left);
+    ex->frontend = lx_owner_frontend(opts->frontend_url);
     ex->policies[LX_POLICY_ACTIVE] = lx_policy_ref(opts->policy);
     ex->history = lx_history_new();
     ex->recent = lx_recent_new();
@@ -125,12 +127,14 @@ int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **re
         free_policies(ex);
         lx_map_free(ex->by_job_name);
         lx_tokens_free(ex->tokens);
+        free(ex->frontend);
         free(ex);
         return -1;
     }
     ex->metrics = lx_job_metrics_new(opts->metrics, opts->queue_label);
     ex->poll_timer = lx_timer_new(opts->loop, on_poll, ex);
     ex->active_timer = lx_timer_new(opts->loop, on_max_active, ex);
+    ex->sweep = lx_sweep_new(ex);
     open_journal(ex);
     *ret_executor = ex;
     return 0;
@@ -141,6 +145,8 @@ void lx_executor_free(struct lx_executor *ex)
     if (!ex)
         return;
     lx_heartbeat_stop(ex);
+    lx_sweep_free(ex->sweep);
+    lx_left_free(&ex->left);
     lx_queue_cancel(ex->dequeue);
     lx_list_each (it, &ex->runs)
         lx_run_free(lx_container_of(it, struct lx_run, link));
@@ -156,6 +162,7 @@ void lx_executor_free(struct lx_executor *ex)
     lx_job_metrics_free(ex->metrics);
     lx_map_free(ex->by_job_name);
     lx_tokens_free(ex->tokens);
+    free(ex->frontend);
     free(ex);
 }
 
@@ -163,6 +170,7 @@ void lx_executor_start(struct lx_executor *ex)
 {
     lx_adopt_all(ex);
     lx_heartbeat_start(ex);
+    lx_sweep_start(ex->sweep);
     if (ex->opts.max_active_ms > 0)
         lx_timer_start(ex->active_timer, (uint64_t)ex->opts.max_active_ms, 0);
     lx_intake_poll(ex);

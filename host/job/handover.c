@@ -68,6 +68,7 @@ void lx_executor_hand_over(struct lx_executor *ex)
         return;
     ex->handover_timer = lx_timer_new(ex->opts.loop, look, ex);
     ex->handover_until_ms = lx_now_ms() + PATIENCE_MS;
+    lx_sweep_stop(ex->sweep);
     lx_executor_drain(ex);
     lx_timer_start(ex->handover_timer, 0, 0);
 }

@@ -43,6 +43,8 @@ static struct lx_plan_spec plan_spec(const struct lx_manifests *m,
     spec.queue = m->job->queue;
     spec.job_id = m->job->id;
     spec.attempt = workload->attempt;
+    spec.frontend = m->frontend;
+    spec.run = m->run;
     spec.containers = containers;
     spec.n_containers = workload->n_containers;
     return spec;

@@ -13,6 +13,7 @@ struct lx_manifests {
     const struct lx_job *job;
     const struct lx_workload *workload;
     const struct lx_policy *policy; /* that decides; its hash is on every object */
+    const char *frontend, *run;     /* as in struct lx_plan_spec; NULL in a preview */
 };
 
 /* The Job manifest of job()'s results: checked, completed, and with what only the host knows. The

@@ -8,12 +8,13 @@ struct lx_job_metrics {
     struct lx_metric *policy_calls, *policy_duration, *shadow;
     struct lx_metric *command_duration, *command_total, *command_errors;
     struct lx_metric *failures, *retries;
-    struct lx_metric *log_gaps, *waiting;
+    struct lx_metric *log_gaps, *waiting, *leftovers;
 };
 
 static const char *const queue_op[] = {"queue", "op", NULL};
 static const char *const queue_only[] = {"queue", NULL};
 static const char *const op_only[] = {"op", NULL};
+static const char *const kind_only[] = {"kind", NULL};
 static const char *const class_only[] = {"class", NULL};
 static const double job_buckets[] = {30, 60, 150, 300, 450, 600, 900, 1200, 1800, 2700, 3600, 0};
 
@@ -59,6 +60,9 @@ struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char
          queue_only, NULL},
         {"lunexec_jobs_waiting", "Jobs that wait for their turn: what admit() says and the limits.",
          LX_GAUGE, queue_only, NULL},
+        {"lunexec_leftovers_removed_total",
+         "Objects of jobs that have ended, removed by the sweep (LUNEXEC_SWEEP_INTERVAL).",
+         LX_COUNTER, kind_only, NULL},
     };
     struct lx_job_metrics *m = lx_alloc(sizeof *m);
     m->queue = queue;
@@ -73,6 +77,7 @@ struct lx_job_metrics *lx_job_metrics_new(struct lx_metrics *metrics, const char
     m->retries = lx_metric_add(metrics, &defs[8]);
     m->log_gaps = lx_metric_add(metrics, &defs[9]);
     m->waiting = lx_metric_add(metrics, &defs[10]);
+    m->leftovers = lx_metric_add(metrics, &defs[11]);
     lx_job_metrics_log_gaps(m, 0);
     add_policy_metrics(m, metrics);
     lx_job_metrics_running(m, 0);
@@ -129,6 +134,12 @@ void lx_job_metrics_command(struct lx_job_metrics *m, const char *op, bool ok, u
     } else {
         lx_metric_inc(m->command_errors, 1, values);
     }
+}
+
+void lx_job_metrics_leftover(struct lx_job_metrics *m, const char *what)
+{
+    const char *const values[] = {what, NULL};
+    lx_metric_inc(m->leftovers, 1, values);
 }
 
 void lx_job_metrics_log_gaps(struct lx_job_metrics *m, uint64_t n)

@@ -28,6 +28,8 @@ void lx_job_metrics_running(struct lx_job_metrics *metrics, size_t n);
 void lx_job_metrics_waiting(struct lx_job_metrics *metrics, size_t n);
 /* An operation on the cluster: "kubernetes.job.create", "kubernetes.pod.wait", ... */
 void lx_job_metrics_command(struct lx_job_metrics *metrics, const char *op, bool ok, uint64_t ms);
+/* An object that an earlier job or process had left was removed: "job", "job secret", ... */
+void lx_job_metrics_leftover(struct lx_job_metrics *metrics, const char *what);
 /* Places in logs where lines are missing, each told in the log as well. */
 void lx_job_metrics_log_gaps(struct lx_job_metrics *metrics, uint64_t n);
 

@@ -2,19 +2,30 @@
 
 #include "lunexec/text.h"
 
+static const struct {
+    enum lx_kube_kind kind;
+    const char *what;
+} roles[] = {
+    [LX_OBJECT_SECRET] = {LX_KUBE_SECRET, "job secret"},
+    [LX_OBJECT_PULL_SECRET] = {LX_KUBE_SECRET, "image pull secret"},
+    [LX_OBJECT_CLAIM] = {LX_KUBE_PVC, "job volume"},
+    [LX_OBJECT_JOB] = {LX_KUBE_JOB, "job"},
+    [LX_OBJECT_FILES] = {LX_KUBE_SECRET, "job files"},
+};
+
+enum lx_kube_kind lx_object_kind(enum lx_object_role role)
+{
+    return roles[role].kind;
+}
+
+const char *lx_object_what(enum lx_object_role role)
+{
+    return roles[role].what;
+}
+
 struct lx_object *lx_objects_restore(struct lx_list *objects, enum lx_object_role role,
                                      const char *name, size_t index)
 {
-    static const struct {
-        enum lx_kube_kind kind;
-        const char *what;
-    } roles[] = {
-        [LX_OBJECT_SECRET] = {LX_KUBE_SECRET, "job secret"},
-        [LX_OBJECT_PULL_SECRET] = {LX_KUBE_SECRET, "image pull secret"},
-        [LX_OBJECT_CLAIM] = {LX_KUBE_PVC, "job volume"},
-        [LX_OBJECT_JOB] = {LX_KUBE_JOB, "job"},
-        [LX_OBJECT_FILES] = {LX_KUBE_SECRET, "job files"},
-    };
     struct lx_object *object = lx_alloc(sizeof *object);
     object->role = role;
     object->kind = roles[role].kind;

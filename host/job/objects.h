@@ -17,6 +17,10 @@ enum lx_object_role {
     LX_OBJECT_FILES,
 };
 
+/* What is made for a role, in the API and in messages. Static. */
+enum lx_kube_kind lx_object_kind(enum lx_object_role role);
+const char *lx_object_what(enum lx_object_role role);
+
 struct lx_object {
     struct lx_list link;
     enum lx_object_role role;

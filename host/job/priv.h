@@ -16,10 +16,12 @@
 #include "job/manifests.h"
 #include "job/metrics.h"
 #include "job/objects.h"
+#include "job/owner.h"
 #include "job/progress.h"
 #include "job/recent.h"
 #include "job/record.h"
 #include "job/retry.h"
+#include "job/sweep.h"
 #include "job/workload.h"
 #include "job/workspace.h"
 #include "lunexec/executor.h"
@@ -81,7 +83,8 @@ struct lx_run {
     int64_t started_wall; /* ms since 1970, for a later process */
 
     /* What the journal keeps of the run beyond the rest (record.c). */
-    bool confirmed; /* adopted, and since then the frontend has said that it is ours */
+    char tag[LX_RUN_TAG_SIZE]; /* on every object (owner.h) */
+    bool confirmed;            /* adopted, and since then the frontend has said that it is ours */
     bool adopted;
     bool prepared;               /* the workspace on the shared volume is complete */
     bool complete;               /* all objects of the pod that runs are made */
@@ -126,7 +129,8 @@ struct lx_run {
     struct lx_policy_call *policy_call;
     struct lx_kube_call *kube_call;
     size_t file_index;          /* FETCHING */
-    unsigned attempts;          /* CREATING: tries at the current object */
+    uint64_t conflict_until_ms; /* CREATING: for the leftover to be gone; 0: there is none */
+    bool conflict_told;         /* that it is being removed */
     uint64_t call_ms;           /* when the operation underway began, for metrics */
     struct lx_object *cleaning; /* what is being deleted */
     struct lx_entry *teardown;
@@ -202,6 +206,11 @@ struct lx_entry *lx_run_teardown(struct lx_run *run, const char *key);
 /* Opens teardown.fs, removes the workspace if there is one, and goes on to FLUSHING. */
 void lx_run_end_workspace(struct lx_run *run);
 
+/* CREATING: an object of that name is there already. */
+void lx_run_conflict(struct lx_run *run);
+/* CREATING: the object exists, as `answer` has it (NULL: it is done without); goes on. */
+void lx_run_created(struct lx_run *run, struct lx_object *object, const json_t *answer);
+
 /* Judges the pod record and goes on when it has ended. */
 void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted);
 
@@ -222,6 +231,9 @@ struct lx_executor {
     struct lx_executor_opts opts;
     struct lx_rand rand;
     struct lx_watch *watch;
+    struct lx_sweep *sweep;
+    struct lx_list left;               /* of struct lx_left */
+    char *frontend;                    /* URL without credentials and path */
     bool pods_known;                   /* the watch has listed them since it was resumed */
     struct lx_journal_writer *journal; /* NULL: nothing is kept */
     struct lx_job_metrics *metrics;

@@ -3,6 +3,8 @@
 #include "lunexec/clock.h"
 #include "lunexec/text.h"
 
+#include <string.h>
+
 int64_t lx_wall_ms(void)
 {
     struct timespec now = lx_wall();
@@ -56,6 +58,7 @@ void lx_record_run(const struct lx_run *run)
                   (json_int_t)run->step, "attempt", (int)run->attempt, "prepared", run->prepared,
                   "admitted", run->admitted, "complete", run->complete, "seen", run->seen, "ending",
                   run->ending, "objects", record_objects(run));
+    json_object_set_new(value, "tag", json_string(run->tag));
     if (run->workload)
         json_object_set_new(value, "job_name", json_string(run->workload->job_name));
     else if (run->planned)
@@ -98,6 +101,9 @@ void lx_record_read(struct lx_run *run, const json_t *value)
         return;
     const char *failure = lx_json_str(value, "failure", NULL);
     run->step = (size_t)lx_json_int(value, "step", 0);
+    const char *tag = lx_json_str(value, "tag", "");
+    if (strlen(tag) == sizeof run->tag - 1)
+        memcpy(run->tag, tag, sizeof run->tag);
     int64_t attempt = lx_json_int(value, "attempt", 1);
     run->attempt = attempt > 0 ? (unsigned)attempt : 1;
     run->prepared = lx_json_bool(value, "prepared", false);

@@ -168,6 +168,7 @@ static struct lx_run *run_new(struct lx_executor *ex, struct lx_job *job, uint64
     run->started_ms = lx_now_ms() - age_ms;
     run->started_wall = lx_wall_ms() - (int64_t)age_ms;
     run->attempt = 1;
+    lx_owner_new_tag(run->tag);
     run->state_timer = lx_timer_new(ex->opts.loop, on_state_timeout, run);
     run->deadline = lx_timer_new(ex->opts.loop, on_deadline, run);
     run->wait = lx_timer_new(ex->opts.loop, enter, run);

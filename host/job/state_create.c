@@ -1,45 +1,17 @@
 /*
  * CREATING: Secrets, volume claim, Job (contract 6.2), and what the Job owns. Names are
- * deterministic, so what exists under one of them is the leftover of an earlier try: it is deleted
- * and made anew.
+ * deterministic, so there may be an object of that name already: state_conflict.c.
  */
 #include "job/priv.h"
 
 #include "lunexec/clock.h"
 #include "lunexec/text.h"
 
-/* How often, and how long apart, a leftover is asked to go away. */
-#define CONFLICT_TRIES 60
-#define CONFLICT_PAUSE_MS 500
-
 /* An API server that restarts is waited for; the job's own time ends every wait. */
 #define CREATE_PATIENCE_MS 300000
 
 /* How long the answer to a create is waited for once the job is to end. */
 #define ANSWER_PATIENCE_MS 10000
-
-static void on_leftover_deleted(void *arg, const struct lx_kube_result *result)
-{
-    struct lx_run *run = arg;
-    run->kube_call = NULL;
-    if (!result->ok && result->err.code != LX_E_NOT_FOUND) {
-        lx_run_fail(run, lx_failure_of_answer(result->status, result->err.text),
-                    "removing a leftover of job %s: %s", run->workload->job_name, result->err.text);
-        return;
-    }
-    lx_timer_start(run->wait, CONFLICT_PAUSE_MS, 0);
-}
-
-static void remove_leftover(struct lx_run *run, const struct lx_object *object)
-{
-    static const struct lx_kube_delete_opts opts = {.grace_seconds = -1};
-    lx_log(run->ex->opts.log, LX_LOG_INFO, "removing a leftover", LX_STR("job", run->job->uid),
-           LX_STR("kind", object->what), LX_STR("name", object->name));
-    // rbac: batch/jobs delete, secrets delete: a leftover of an earlier attempt
-    // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
-    run->kube_call = lx_kube_delete(run->ex->opts.kube, object->kind, run->ex->opts.ns,
-                                    object->name, &opts, 0, on_leftover_deleted, run);
-}
 
 /* A create that is underway may take effect whatever we do, so its answer is waited for, though not
  * for long. */
@@ -62,10 +34,11 @@ static bool is_dispensable(const struct lx_object *object, const struct lx_err *
     return object->role == LX_OBJECT_PULL_SECRET && err->code == LX_E_AUTH;
 }
 
-static void created(struct lx_run *run, struct lx_object *object, const json_t *answer)
+void lx_run_created(struct lx_run *run, struct lx_object *object, const json_t *answer)
 {
     object->made = true;
-    run->attempts = 0;
+    run->conflict_until_ms = 0;
+    run->conflict_told = false;
     free(object->uid);
     object->uid = lx_strdup(lx_json_str(lx_json_obj(answer, "metadata"), "uid", NULL));
     if (object->role == LX_OBJECT_JOB) {
@@ -89,15 +62,14 @@ static void on_created(void *arg, const struct lx_kube_result *result)
         lx_job_metrics_command(run->ex->metrics, "kubernetes.job.create", result->ok,
                                lx_now_ms() - run->call_ms);
     if (result->ok) {
-        created(run, object, result->object);
+        lx_run_created(run, object, result->object);
     } else if (is_dispensable(object, &result->err)) {
         lx_log(run->ex->opts.log, LX_LOG_WARN, "no image pull secret for the job",
                LX_STR("job", run->job->uid), LX_ERR(&result->err));
         object->gone = true;
-        created(run, object, NULL);
-    } else if (result->err.code == LX_E_CONFLICT && run->failure.kind == LX_FAIL_NONE &&
-               ++run->attempts < CONFLICT_TRIES) {
-        remove_leftover(run, object);
+        lx_run_created(run, object, NULL);
+    } else if (lx_streq(result->reason, "AlreadyExists")) {
+        lx_run_conflict(run);
     } else {
         /* It may have been made all the same, so clean-up looks for it. */
         object->made = true;

@@ -62,28 +62,20 @@ static void on_deleted(void *arg, const struct lx_kube_result *result)
         run->teardown_code = 1;
         lx_log(run->ex->opts.log, LX_LOG_WARN, text, LX_STR("job", run->job->uid),
                LX_ERR(&result->err));
+        lx_left_add(run->ex, run, run->cleaning);
     }
     clean_next(run);
 }
 
-/* The next object to delete. One whose UID we never learnt may be another executor's by now, if the
- * job is. */
-static struct lx_object *next_leftover(struct lx_run *run)
-{
-    struct lx_object *object;
-    while ((object = lx_objects_leftover(&run->objects))) {
-        object->gone = true;
-        if (object->uid || run->failure.kind != LX_FAIL_LOST)
-            break;
-    }
-    return object;
-}
-
 static void clean_next(struct lx_run *run)
 {
-    run->cleaning = next_leftover(run);
+    run->cleaning = lx_objects_leftover(&run->objects);
     if (run->cleaning) {
-        struct lx_kube_delete_opts opts = {.uid = run->cleaning->uid, .grace_seconds = -1};
+        struct lx_kube_delete_opts opts = {.uid = run->cleaning->uid,
+                                           .is_meant = lx_owner_is_run,
+                                           .arg = run,
+                                           .grace_seconds = -1};
+        run->cleaning->gone = true;
         run->call_ms = lx_now_ms();
         // rbac: batch/jobs delete, secrets delete: a job has ended
         // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
@@ -104,6 +96,7 @@ void lx_event_cleaning(struct lx_run *run, enum lx_run_event event)
         lx_log(run->ex->opts.log, LX_LOG_WARN, "an object of a stopped job may be left behind",
                LX_STR("job", run->job->uid), LX_STR("name", run->cleaning->name));
         lx_kube_cancel(lx_take(run->kube_call));
+        lx_left_add(run->ex, run, run->cleaning);
         clean_next(run);
     }
 }

@@ -79,6 +79,8 @@ struct lx_manifests lx_run_manifests(const struct lx_run *run)
         .job = run->job,
         .workload = run->workload,
         .policy = run->policy,
+        .frontend = run->ex->frontend,
+        .run = run->tag,
     };
 }
 

@@ -123,7 +123,6 @@ static void go_on(struct lx_run *run)
     lx_failure_done(&run->ended);
     run->attempt++;
     run->step = 0;
-    run->attempts = 0;
     lx_workspace_free(lx_take(run->workspace));
     lx_run_go(run, run->ex->opts.shared_volume ? LX_STATE_PREPARING : LX_STATE_PLANNING);
 }
@@ -194,7 +193,8 @@ static bool may_stay(const struct lx_run *run)
 /* Entered anew after each pause. */
 void lx_state_clearing(struct lx_run *run)
 {
-    struct lx_kube_delete_opts opts = {.grace_seconds = -1, .propagation = "Foreground"};
+    struct lx_kube_delete_opts opts = {
+        .is_meant = lx_owner_is_run, .arg = run, .grace_seconds = -1, .propagation = "Foreground"};
     run->cleaning = may_stay(run) ? NULL : lx_objects_leftover(&run->objects);
     if (!run->cleaning) {
         all_gone(run);

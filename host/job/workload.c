@@ -210,10 +210,10 @@ static struct lx_workload *workload_new(const struct lx_job *job, unsigned attem
     lx_auto(str) char *base = lx_workload_base(job, attempt);
     workload->attempt = attempt;
     workload->job_name = job_name;
-    workload->secret_name = lx_strf("%s-secrets", base);
-    workload->volume_name = lx_strf("%s-pvc", base);
+    workload->secret_name = lx_strf("%s" LX_SECRET_SUFFIX, base);
+    workload->volume_name = lx_strf("%s" LX_CLAIM_SUFFIX, base);
     if (json_object_size(lx_json_obj(job->docker_auth, "auths")) > 0)
-        workload->pull_secret_name = lx_strf("%s-pull", base);
+        workload->pull_secret_name = lx_strf("%s" LX_PULL_SECRET_SUFFIX, base);
     workload->containers = lx_alloc_array(n, sizeof *workload->containers);
     return workload;
 }

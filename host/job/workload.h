@@ -35,6 +35,11 @@ struct lx_workload {
     struct lx_cargo *cargo; /* single pod: what its first container writes; else NULL */
 };
 
+/* What follows lx_workload_base in the names of what is made before a Job. */
+#define LX_SECRET_SUFFIX "-secrets"
+#define LX_PULL_SECRET_SUFFIX "-pull"
+#define LX_CLAIM_SUFFIX "-pvc"
+
 /* "sg-executor-job-<queue>-<id>", from the second attempt on with "-attempt-<n>". free(). */
 char *lx_workload_base(const struct lx_job *job, unsigned attempt);
 

@@ -47,6 +47,11 @@ int lx_plan_label(json_t *metadata, const struct lx_plan_spec *spec, struct lx_e
         json_object_set_new(annotations, LX_ANNOTATION_POLICY,
                             json_string(spec->policy_hash ? spec->policy_hash : "")))
         return no_memory(err);
+    if (spec->frontend &&
+        json_object_set_new(annotations, LX_ANNOTATION_FRONTEND, json_string(spec->frontend)))
+        return no_memory(err);
+    if (spec->run && json_object_set_new(annotations, LX_ANNOTATION_RUN, json_string(spec->run)))
+        return no_memory(err);
     if (spec->attempt > 1 && json_object_set_new(labels, LX_LABEL_ATTEMPT, json_string(attempt)))
         return no_memory(err);
     return 0;

@@ -40,7 +40,8 @@ struct lx_executor_opts {
     const char *volume_size;
     const char *storage_class;     /* of claims made for a job; NULL: the cluster's default */
     int64_t job_deadline_s;        /* KUBERNETES_JOB_DEADLINE */
-    bool keep_jobs;                /* KUBERNETES_KEEP_JOBS */
+    bool keep_jobs;                /* KUBERNETES_KEEP_JOBS; then nothing is swept either */
+    int64_t sweep_interval_ms;     /* LUNEXEC_SWEEP_INTERVAL; 0: nothing is swept */
     const json_t *policy_settings; /* what the policy gets as `settings` */
     const struct lx_guardrails *guardrails; /* LUNEXEC_GUARDRAILS */
     const char *spool_dir;

@@ -37,7 +37,9 @@ struct lx_plan_spec {
     unsigned attempt;     /* from 1; 0 is 1 */
     const char *executor; /* executor name */
     const char *policy_hash;
-    int64_t deadline_s; /* the pod's activeDeadlineSeconds may not be larger; 0: no check */
+    const char *frontend; /* its URL, without credentials; NULL: not noted */
+    const char *run;      /* NULL: not noted */
+    int64_t deadline_s;   /* the pod's activeDeadlineSeconds may not be larger; 0: no check */
     const struct lx_plan_container *containers;
     size_t n_containers;
     /* What the operator's settings allow beyond the rules. Each may be left 0. */
@@ -58,6 +60,8 @@ struct lx_plan_spec {
 #define LX_LABEL_EXECUTOR "lunexec.dev/executor" /* hash of the executor name, 16 hex digits */
 #define LX_ANNOTATION_EXECUTOR "lunexec.dev/executor-name"
 #define LX_ANNOTATION_POLICY "lunexec.dev/policy"
+#define LX_ANNOTATION_FRONTEND "lunexec.dev/frontend" /* whose queue the job came from */
+#define LX_ANNOTATION_RUN "lunexec.dev/run" /* random; anew each time that a job is begun */
 
 /* The label value for an executor name. */
 #define LX_EXECUTOR_LABEL_SIZE 17

@@ -10,6 +10,14 @@ from httpd import Peer
 ROUTES = {"jobs": "/apis/batch/v1/namespaces/{}/jobs", "pods": "/api/v1/namespaces/{}/pods",
           "secrets": "/api/v1/namespaces/{}/secrets",
           "persistentvolumeclaims": "/api/v1/namespaces/{}/persistentvolumeclaims"}
+
+
+def selected(found, selector):
+    labels = found["metadata"].get("labels", {})
+    return all(labels.get(part.split("=")[0]) == part.split("=")[1]
+               for part in selector.split(",") if part)
+
+
 STAMP = "2024-06-03T10:20:30.{:09d}Z"
 
 
@@ -72,14 +80,15 @@ class Kube(Peer):
             if verb == "create":
                 return self.create(kind, call.json)
             if verb == "delete":
-                return self.delete(kind, name)
+                return self.delete(kind, name, call.json)
             if verb == "watch":
                 return 200, self.watcher(int(query.get("resourceVersion") or 0))
             if verb == "get":
                 return self.get(kind, name, query)
             return 200, {"kind": "PodList", "apiVersion": "v1",
                          "metadata": {"resourceVersion": str(self.version)},
-                         "items": list(self.made[kind].values())}
+                         "items": [o for o in self.made[kind].values()
+                                   if selected(o, query.get("labelSelector", ""))]}
 
     def create(self, kind, body):
         name = body.get("metadata", {}).get("name")
@@ -96,9 +105,17 @@ class Kube(Peer):
             threading.Thread(target=self.run, args=[body], daemon=True).start()
         return 201, body
 
-    def delete(self, kind, name):
+    def delete(self, kind, name, options):
         if name not in self.made[kind]:
             return status(404, "NotFound", f'{kind} "{name}" not found')
+        found = self.made[kind][name]
+        uid = options.get("preconditions", {}).get("uid")
+        if uid and uid != found["metadata"]["uid"]:
+            return status(409, "Conflict", "the UID in the precondition does not match")
+        if options.get("dryRun"):
+            if options["propagationPolicy"] != "Foreground":  # answered without the object
+                return 200, {"kind": "Status", "status": "Success", "details": {"name": name}}
+            return 200, found
         self.deleted[kind].append(name)
         if kind == "jobs" and self.stubborn:
             return 200, self.made[kind][name]

@@ -69,6 +69,8 @@ static int setup(void **state)
         .job_id = 42,
         .executor = "executor-1",
         .policy_hash = "0123456789abcdef",
+        .frontend = "https://sourcegraph.example.com",
+        .run = "00112233445566ff",
         .deadline_s = 1200,
         .containers = fx->containers,
         .n_containers = 3,
@@ -403,7 +405,9 @@ static const char *const labels =
     "{'app.kubernetes.io/managed-by':'lunexec','lunexec.dev/queue':'batches',"
     "'lunexec.dev/job-id':'42','lunexec.dev/executor':'%s'%s}";
 static const char *const annotations =
-    "{'lunexec.dev/executor-name':'executor-1','lunexec.dev/policy':'0123456789abcdef'%s}";
+    "{'lunexec.dev/executor-name':'executor-1','lunexec.dev/policy':'0123456789abcdef',"
+    "'lunexec.dev/frontend':'https://sourcegraph.example.com',"
+    "'lunexec.dev/run':'00112233445566ff'%s}";
 
 static void check_formatted(json_t *job, const char *path, const char *format, const char *a,
                             const char *b)

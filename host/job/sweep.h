@@ -1,0 +1,49 @@
+/*
+ * The sweep: at the start and every few minutes, what an executor of this name left in the cluster
+ * is removed: Jobs of no job that runs, with what belongs to them, and objects that could not be
+ * deleted when their job ended.
+ */
+#ifndef LX_JOB_SWEEP_H
+#define LX_JOB_SWEEP_H
+
+#include "job/objects.h"
+
+struct lx_executor;
+struct lx_run;
+struct lx_sweep;
+
+/* Sends nothing before lx_sweep_start. */
+struct lx_sweep *lx_sweep_new(struct lx_executor *ex);
+void lx_sweep_free(struct lx_sweep *sweep);
+
+/* Once the jobs of an earlier process have been taken up. */
+void lx_sweep_start(struct lx_sweep *sweep);
+/* No further call; for a process that is about to end. */
+void lx_sweep_stop(struct lx_sweep *sweep);
+
+/* ---- Objects that could not be deleted; sweep_left.c ---- */
+
+struct lx_left {
+    struct lx_list link;
+    char *job_uid; /* of the executor API */
+    enum lx_object_role role;
+    enum lx_kube_kind kind;
+    char *name;
+    char *uid; /* NULL: unknown; then */
+    char *tag; /* of the run that made it */
+};
+
+/* The run ends without having deleted this one: each sweep tries again, and so does a later process
+ * with the same journal. */
+void lx_left_add(struct lx_executor *ex, const struct lx_run *run, const struct lx_object *object);
+/* It is gone, or was never ours. Freed. */
+void lx_left_drop(struct lx_executor *ex, struct lx_left *left);
+void lx_left_free(struct lx_list *list);
+
+/* The journal's keys: this, the job, "/". */
+#define LX_LEFT_PREFIX "left/"
+/* Brings back what an earlier process kept in the journal; and puts all into it anew. */
+void lx_left_restore(struct lx_executor *ex);
+void lx_left_rewrite(struct lx_executor *ex);
+
+#endif
