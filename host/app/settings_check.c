@@ -1,12 +1,12 @@
 #include "app/settings_check.h"
 
+#include "app/settings_value.h"
 #include "lunexec/parse.h"
 #include "lunexec/plan.h"
 #include "lunexec/text.h"
 #include "lunexec/tokens.h"
 #include "lunexec/url.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +14,15 @@ static int problem(struct lx_buf *problems, const char *text)
 {
     lx_buf_addf(problems, NULL, "%s\n", text);
     return -1;
+}
+
+static int bad_value(struct lx_buf *problems, const char *name, const char *value,
+                     const char *reason)
+{
+    static const struct lx_setting plain = {.type = LX_SET_STRING};
+    struct lx_err err;
+    (void)lx_setting_bad(&plain, name, value, reason, &err);
+    return problem(problems, err.text);
 }
 
 static int check_frontend(const struct lx_settings *s, struct lx_buf *problems)
@@ -67,11 +76,8 @@ static int check_guardrails(const struct lx_settings *s, struct lx_buf *problems
 {
     struct lx_guardrails *guardrails = NULL;
     struct lx_err err;
-    if (lx_guardrails_parse(s->guardrails, &guardrails, &err) < 0) {
-        lx_buf_addf(problems, NULL, "invalid LUNEXEC_GUARDRAILS \"%s\": %s\n", s->guardrails,
-                    err.text);
-        return -1;
-    }
+    if (lx_guardrails_parse(s->guardrails, &guardrails, &err) < 0)
+        return bad_value(problems, "LUNEXEC_GUARDRAILS", s->guardrails, err.text);
     lx_guardrails_free(guardrails);
     return 0;
 }
@@ -80,11 +86,8 @@ static int check_mask_patterns(const struct lx_settings *s, struct lx_buf *probl
 {
     struct lx_tokens *tokens = NULL;
     struct lx_err err;
-    if (lx_tokens_new(s->mask_patterns, &tokens, &err) < 0) {
-        lx_buf_addf(problems, NULL, "invalid LUNEXEC_MASK_PATTERNS \"%s\": %s\n", s->mask_patterns,
-                    err.text);
-        return -1;
-    }
+    if (lx_tokens_new(s->mask_patterns, &tokens, &err) < 0)
+        return bad_value(problems, "LUNEXEC_MASK_PATTERNS", s->mask_patterns, err.text);
     lx_tokens_free(tokens);
     return 0;
 }
@@ -112,34 +115,6 @@ int lx_settings_check(struct lx_settings *s, const struct lx_env *env, struct lx
     if (!s->claim_name)
         s->claim_name = lx_strdup("sg-executor-pvc");
     return result < 0 ? -1 : 0;
-}
-
-static bool is_quantity_suffix(const char *text)
-{
-    static const char *const suffixes[] = {"",  "n", "u",  "m",  "k",  "M",  "G",  "T",
-                                           "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        if (lx_streq(text, suffixes[i]))
-            return true;
-    }
-    int64_t exponent;
-    return (*text == 'e' || *text == 'E') && text[1] &&
-           isdigit((unsigned char)text[strlen(text) - 1]) &&
-           lx_parse_i64(text + 1 + (text[1] == '+'), &exponent) == 0;
-}
-
-bool lx_is_quantity(const char *text)
-{
-    const char *p = text;
-    size_t digits = 0;
-    bool dot = false;
-    if (*p == '+' || *p == '-')
-        p++;
-    for (; isdigit((unsigned char)*p) || (*p == '.' && !dot); p++) {
-        dot = dot || *p == '.';
-        digits += *p != '.';
-    }
-    return digits > 0 && is_quantity_suffix(p);
 }
 
 int lx_parse_bytes(const char *text, int64_t *ret_bytes)

@@ -11,9 +11,6 @@
 int lx_settings_check(struct lx_settings *settings, const struct lx_env *env,
                       struct lx_buf *problems);
 
-/* Whether the text is a Kubernetes quantity: a decimal number with an optional suffix. */
-bool lx_is_quantity(const char *text);
-
 /* A whole number of bytes with an optional suffix k M G T Ki Mi Gi Ti; 0 or -1. */
 int lx_parse_bytes(const char *text, int64_t *ret_bytes);
 

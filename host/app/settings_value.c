@@ -1,11 +1,15 @@
 #include "app/settings_value.h"
 
 #include "app/settings_check.h"
+#include "lunexec/escape.h"
 #include "lunexec/parse.h"
+#include "lunexec/plan.h"
 #include "lunexec/text.h"
 #include "lunexec/url.h"
 
 #include <string.h>
+
+#define SHOWN_MAX ((size_t)512)
 
 struct input {
     const struct lx_setting *s;
@@ -22,10 +26,23 @@ char *lx_setting_shown(const struct lx_setting *setting, const char *text)
     return lx_strdup(text);
 }
 
+/* A long value leaves room for what is wrong with it. */
+static void cut(char *shown)
+{
+    static const char more[] = "...";
+    if (strlen(shown) <= SHOWN_MAX)
+        return;
+    size_t len = SHOWN_MAX - strlen(more);
+    while (len > 0 && ((unsigned char)shown[len] & 0xC0u) == 0x80u)
+        len--;
+    memcpy(shown + len, more, sizeof more);
+}
+
 int lx_setting_bad(const struct lx_setting *setting, const char *name, const char *text,
                    const char *expected, struct lx_err *err)
 {
     lx_auto(str) char *shown = lx_setting_shown(setting, text);
+    cut(shown);
     return lx_fail(err, LX_E_INVALID, "invalid %s \"%s\": %s", name, shown, expected);
 }
 
@@ -213,10 +230,23 @@ static int set_format(const struct input *in, void *out, struct lx_err *err)
     return 0;
 }
 
+static bool is_utf8(const char *text)
+{
+    for (size_t left = strlen(text), n; left > 0; text += n, left -= n) {
+        n = lx_utf8_sequence(text, left);
+        if (n == 0)
+            return false;
+    }
+    return true;
+}
+
 int lx_setting_parse(const struct lx_setting *setting, const char *name, const char *text,
                      void *out, struct lx_err *err)
 {
     const struct input in = {setting, name, text};
+    /* JSON has no other texts, and the parts of lists would be missing from it. */
+    if (setting->policy_key && !is_utf8(text))
+        return bad(&in, err, "must be UTF-8");
     switch (setting->type) {
     case LX_SET_STRING:
         return set_string(&in, out, err);

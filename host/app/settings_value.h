@@ -28,7 +28,7 @@ void lx_setting_free(const struct lx_setting *setting, void *value);
  */
 char *lx_setting_shown(const struct lx_setting *setting, const char *text);
 
-/* "invalid NAME "TEXT": EXPECTED" with the rules above; always -1. */
+/* "invalid NAME "TEXT": EXPECTED" with the rules above, the text cut when it is long; always -1. */
 int lx_setting_bad(const struct lx_setting *setting, const char *name, const char *text,
                    const char *expected, struct lx_err *err);
 

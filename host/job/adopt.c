@@ -178,6 +178,8 @@ static void begin_anew(struct lx_run *run)
 /* Names and commands only: the objects exist, so files are not fetched again. */
 static int rebuild_workload(struct lx_run *run, struct lx_err *err)
 {
+    if (run->workspace && run->step >= run->job->n_steps)
+        return lx_fail(err, LX_E_INVALID, "it has no steps");
     for (size_t i = 0; i < run->job->n_files; i++) {
         if (!run->job->files[i].content)
             run->job->files[i].content = lx_strdup("");

@@ -176,6 +176,7 @@ static void restore_entry(struct lx_entries *entries, const json_t *value)
     struct lx_entry *entry = lx_entry_new(entries, lx_json_str(value, "key", ""),
                                           command_from(json_object_get(value, "command")));
     int64_t start = lx_json_int(value, "start", 0);
+    start = start > 0 ? start : 0;
     struct timespec now = lx_wall();
     int64_t age_ms = (now.tv_sec * NS + now.tv_nsec - start) / 1000000;
     entry->start = (struct timespec){.tv_sec = start / NS, .tv_nsec = start % NS};
@@ -229,6 +230,7 @@ static void restore_text(struct lx_entry *entry, const struct lx_journal *journa
     lx_auto(buf) struct lx_buf text = LX_BUF_INIT(TEXT_MAX + 1);
     if (lx_journal_get(journal, key, &text, NULL) < 0)
         return;
+    free(entry->kept);
     entry->kept_len = text.len;
     entry->kept = lx_buf_take(&text);
     entry->text_kept = true;

@@ -100,7 +100,8 @@ void lx_record_read(struct lx_run *run, const json_t *value)
     if (!value)
         return;
     const char *failure = lx_json_str(value, "failure", NULL);
-    run->step = (size_t)lx_json_int(value, "step", 0);
+    int64_t step = lx_json_int(value, "step", 0);
+    run->step = step > 0 && (size_t)step < run->job->n_steps ? (size_t)step : 0;
     const char *tag = lx_json_str(value, "tag", "");
     if (strlen(tag) == sizeof run->tag - 1)
         memcpy(run->tag, tag, sizeof run->tag);

@@ -195,8 +195,9 @@ struct lx_run *lx_run_start(struct lx_executor *ex, struct lx_job *job)
 
 struct lx_run *lx_run_restore(struct lx_executor *ex, struct lx_job *job, const json_t *record)
 {
-    int64_t now = lx_wall_ms(), age = now - lx_json_int(record, "started", now);
-    struct lx_run *run = run_new(ex, job, age > 0 ? (uint64_t)age : 1);
+    int64_t now = lx_wall_ms(), started = lx_json_int(record, "started", now);
+    struct lx_run *run =
+        run_new(ex, job, started > 0 && started < now ? (uint64_t)(now - started) : 1);
     json_decref(lx_take(job->payload)); /* it is in the journal */
     run->adopted = true;
     lx_record_read(run, record);

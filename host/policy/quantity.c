@@ -2,6 +2,7 @@
 
 #include "lunexec/mem.h"
 #include "lunexec/parse.h"
+#include "lunexec/plan.h"
 #include "lunexec/text.h"
 
 #include <string.h>
@@ -9,17 +10,33 @@
 #define NANO_DIGITS 9
 /* Beyond every quantity there is (8 EiB); products of it and 10 or 1024 still fit. */
 #define WIDE_MAX ((__int128)1 << 110)
-/* Powers of ten beyond this are 0 or the largest value, whatever the digits. */
-#define EXPONENT_MAX 100
+/* Digits that make a number no larger than this are kept, 30 at least. */
+#define DIGITS_MAX ((__int128)1 << 100)
+/* More than a text has digits. */
+#define EXPONENT_MAX 1000000000
+
+/* digits * 10^power */
+struct decimal {
+    __int128 digits;
+    int64_t power;
+};
 
 static __int128 times(__int128 value, int64_t factor)
 {
     return value > WIDE_MAX / factor ? WIDE_MAX : value * factor;
 }
 
+/* Rounded up, so that what is given up on the way makes no number smaller than it is. */
+static void drop_digit(struct decimal *number)
+{
+    number->digits = number->digits / 10 + (number->digits % 10 != 0);
+    number->power++;
+}
+
 struct suffix {
     const char *text;
-    int power_of_ten, power_of_1024;
+    int64_t power_of_ten;
+    int power_of_1024;
 };
 
 static const struct suffix suffixes[] = {
@@ -39,53 +56,62 @@ static int read_suffix(const char *text, struct suffix *ret_suffix)
     int64_t exponent = 0;
     if ((text[0] != 'e' && text[0] != 'E') || !text[1])
         return -1;
-    if (lx_parse_i64(text[1] == '+' ? text + 2 : text + 1, &exponent))
+    if (lx_parse_i64(text + 1, &exponent))
         return -1;
     if (exponent > EXPONENT_MAX || exponent < -EXPONENT_MAX)
         exponent = exponent > 0 ? EXPONENT_MAX : -EXPONENT_MAX;
-    *ret_suffix = (struct suffix){.power_of_ten = (int)exponent};
+    *ret_suffix = (struct suffix){.power_of_ten = exponent};
     return 0;
 }
 
-/* The digits, without the point, as one number; *ret_fraction says how many stood after it. */
-static const char *read_digits(const char *at, __int128 *ret_digits, int *ret_fraction)
+/* What stands before the suffix; returns where that begins, NULL when there is no digit. */
+static const char *read_digits(const char *at, struct decimal *ret_number)
 {
-    bool point = false, any = false;
+    bool point = false, any = false, more = false;
     for (; (*at >= '0' && *at <= '9') || (*at == '.' && !point); at++) {
         if (*at == '.') {
             point = true;
             continue;
         }
         any = true;
-        if (*ret_digits > WIDE_MAX / 16 && point)
-            continue; /* digits too far behind the point to matter */
-        *ret_digits = times(*ret_digits, 10) + (*at - '0');
-        *ret_fraction += point;
+        if (ret_number->digits > DIGITS_MAX) {
+            more = more || *at != '0';
+            ret_number->power += !point;
+        } else {
+            ret_number->digits = ret_number->digits * 10 + (*at - '0');
+            ret_number->power -= point;
+        }
     }
+    ret_number->digits += more;
     return any ? at : NULL;
+}
+
+/* The number as one without a power. */
+static __int128 settle(struct decimal number)
+{
+    while (number.power < 0 && number.digits > 1)
+        drop_digit(&number);
+    for (; number.power > 0 && number.digits > 0 && number.digits < WIDE_MAX; number.power--)
+        number.digits = times(number.digits, 10);
+    return number.digits;
 }
 
 int lx_quantity_parse(const char *text, struct lx_quantity *ret_quantity)
 {
     bool negative = *text == '-';
-    __int128 digits = 0;
-    int fraction = 0;
+    struct decimal number = {0};
     struct suffix suffix;
-    const char *rest = read_digits(text + (negative || *text == '+'), &digits, &fraction);
+    const char *rest = read_digits(text + (negative || *text == '+'), &number);
     if (!rest || read_suffix(rest, &suffix))
         return -1;
-    int power = NANO_DIGITS + suffix.power_of_ten - fraction;
-    for (int i = 0; i < suffix.power_of_1024; i++)
-        digits = times(digits, 1024);
-    for (; power > 0; power--)
-        digits = times(digits, 10);
-    bool rounds = false;
-    for (; power < 0; power++) {
-        rounds = rounds || digits % 10;
-        digits /= 10;
+    number.power += NANO_DIGITS + suffix.power_of_ten;
+    for (int i = 0; i < suffix.power_of_1024; i++) {
+        while (number.digits > WIDE_MAX / 1024 && number.power < 0)
+            drop_digit(&number);
+        number.digits = times(number.digits, 1024);
     }
-    digits += rounds;
-    ret_quantity->nanos = negative ? -digits : digits;
+    __int128 nanos = settle(number);
+    ret_quantity->nanos = negative ? -nanos : nanos;
     return 0;
 }
 
@@ -102,4 +128,10 @@ int lx_quantity_of(const json_t *value, struct lx_quantity *ret_quantity)
 int lx_quantity_compare(struct lx_quantity a, struct lx_quantity b)
 {
     return (a.nanos > b.nanos) - (a.nanos < b.nanos);
+}
+
+bool lx_is_quantity(const char *text)
+{
+    struct lx_quantity ignored;
+    return lx_quantity_parse(text, &ignored) == 0;
 }

@@ -24,6 +24,9 @@ struct lx_plan_container {
  * in a pattern too. A container must have a limit for each resource in `max`. */
 struct lx_guardrails;
 
+/* Whether the text is a Kubernetes quantity: a decimal number with an optional suffix. */
+bool lx_is_quantity(const char *text);
+
 /* NULL or "" gives guardrails that add nothing. LX_E_INVALID names what is wrong: an unknown
  * member, a rule that there is not or that must not be switched off, a quantity. */
 int lx_guardrails_parse(const char *text, struct lx_guardrails **ret_guardrails,

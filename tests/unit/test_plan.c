@@ -235,6 +235,8 @@ static void test_guardrails_limit_resources(void **state)
     assert_string_equal(err.text,
                         "resource-ceiling: " POD "containers[0].resources.requests.memory "
                         "is \"16.1Gi\", expected 16Gi at most");
+    set(job, POD "containers.0.resources.requests.memory", "'0.1000000000000000000000000000000Ei'");
+    assert_int_equal(lx_plan_check(job, &spec, &err), -1);
     set(job, POD "containers.0.resources.requests.memory", "'much'");
     assert_int_equal(lx_plan_check(job, &spec, &err), -1);
     lx_guardrails_free(rails);

@@ -6,6 +6,8 @@
 
 #include "lunexec/quantity.h"
 
+#include <string.h>
+
 static struct lx_quantity parse(const char *text)
 {
     struct lx_quantity quantity = {0};
@@ -52,18 +54,37 @@ static void test_equal(void **state)
         {"001", "1"},
         {"0.0000000001", "1n"},
         {"1.00000000000000000000000000000000000000000000", "1"},
+        {"1.000000000000000000000000000000000000000Ei", "1Ei"},
+        {"50000000000000000000000000000000000000000e-39", "50"},
+        {"0.00000000000000000000000000000000000000017e41", "17"},
+        {"0e1000000", "0"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         if (lx_quantity_compare(parse(pairs[i][0]), parse(pairs[i][1])) != 0)
             fail_msg("%s is not %s", pairs[i][0], pairs[i][1]);
 }
 
+/* As long as a text may be: the digits before the point and the exponent after them. */
+static void test_long(void **state)
+{
+    (void)state;
+    char text[3000];
+    memset(text, '0', sizeof text);
+    text[0] = '3';
+    memcpy(text + 2000, "e-1999", 7);
+    assert_int_equal(lx_quantity_compare(parse(text), parse("3")), 0);
+    memset(text, '0', sizeof text);
+    text[1] = '.';
+    memcpy(text + 2002, "3e+2001", 8);
+    assert_int_equal(lx_quantity_compare(parse(text), parse("3")), 0);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",    " 1",    "1 ",  "Gi",  "1gi", "1GB",
-                                      "1K",  "1.2.3", "--1", "0x1", "1e",  "1e1e",
-                                      "1ee", ".",     "-",   "1mi", "inf", "1e1.5"};
+    static const char *const bad[] = {"",      " 1",  "1 ",  "Gi",    "1gi",   "1GB",  "1K",
+                                      "1.2.3", "--1", "0x1", "1e",    "1e1e",  "1ee",  ".",
+                                      "-",     "1mi", "inf", "1e1.5", "1e++2", "1e+-2"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct lx_quantity quantity;
         if (lx_quantity_parse(bad[i], &quantity) == 0)
@@ -91,9 +112,8 @@ static void test_json_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_equal),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_long),        cmocka_unit_test(test_refused),
         cmocka_unit_test(test_json_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

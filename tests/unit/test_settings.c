@@ -143,6 +143,10 @@ static void bad_values_get_one_line(void **state)
         {"EXECUTOR_USE_FIRECRACKER=true", "without Firecracker"},
         {"LUNEXEC_LOG_LIMIT_STEP=64Q", "must be a number of bytes"},
         {"SRC_LOG_LEVEL=loud", "invalid SRC_LOG_LEVEL \"loud\""},
+        {"KUBERNETES_IMAGE_PULL_SECRETS=a,\xff", "must be UTF-8"},
+        {"EXECUTOR_KUBERNETES_RESOURCE_LIMIT_CPU=1e++2", "must be a Kubernetes quantity"},
+        {"LUNEXEC_GUARDRAILS={\n\"allow\": [\"nothing\"]}", "invalid LUNEXEC_GUARDRAILS \"{ "},
+        {"LUNEXEC_MASK_PATTERNS=a\n{", "invalid LUNEXEC_MASK_PATTERNS"},
         {"EXECUTOR_QUEUE_NAMES=batches", "both EXECUTOR_QUEUE_NAME and EXECUTOR_QUEUE_NAMES"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -154,6 +158,18 @@ static void bad_values_get_one_line(void **state)
         assert_ptr_equal(strchr(problems, '\n'), problems + strlen(problems) - 1);
         lx_settings_done(&s);
     }
+}
+
+static void a_long_value_leaves_room_for_what_is_wrong(void **state)
+{
+    (void)state;
+    char text[4096] = "KUBERNETES_JOB_ANNOTATIONS={\"\xc3\xa4";
+    memset(text + strlen(text), 'x', 3000);
+    const char *const env[] = {BASE, text, NULL};
+    struct lx_settings s;
+    lx_auto(str) char *problems = read_env(env, &s);
+    assert_non_null(strstr(problems, "xxx...\": failed to parse"));
+    lx_settings_done(&s);
 }
 
 static void older_names_are_read_when_the_newer_is_unset(void **state)
@@ -299,6 +315,7 @@ int main(void)
         cmocka_unit_test(step_image_has_two_names),
         cmocka_unit_test(values_reach_the_policy_exactly),
         cmocka_unit_test(bad_values_get_one_line),
+        cmocka_unit_test(a_long_value_leaves_room_for_what_is_wrong),
         cmocka_unit_test(older_names_are_read_when_the_newer_is_unset),
         cmocka_unit_test(variables_of_the_program_go_first),
         cmocka_unit_test(queues_are_sorted_each_once),
