@@ -6,7 +6,7 @@
 #include "app/settings_check.h"
 #include "lunexec/plan.h"
 #include "lunexec/text.h"
-#include "policy/quantity.h"
+#include "lunexec/quantity.h"
 
 #include <math.h>
 #include <stdint.h>
