@@ -348,3 +348,8 @@ struct lx_out_source lx_sink_source(struct lx_sink *sink)
 {
     return lx_store_view(sink->store);
 }
+
+int lx_sink_copy(const struct lx_sink *sink, struct lx_buf *out, struct lx_err *err)
+{
+    return lx_store_copy(sink->store, out, err);
+}

@@ -230,15 +230,40 @@ static ssize_t read_view(void *arg, uint64_t offset, char *out, size_t size)
     return (ssize_t)done;
 }
 
-struct lx_out_source lx_store_view(struct lx_store *store)
+static struct view view_of(const struct lx_store *store)
 {
-    view_done(&store->view);
-    store->view = (struct view){
+    return (struct view){
         .part = {part_ref(store->head), part_ref(store->older), part_ref(store->newer)},
         .len = {part_len(store->head), part_len(store->older), part_len(store->newer)},
         .notice = lx_strdup(store->notice),
         .ending = lx_strdup(store->ending),
     };
+}
+
+int lx_store_copy(const struct lx_store *store, struct lx_buf *out, struct lx_err *err)
+{
+    size_t len = (size_t)lx_store_size(store), done = 0;
+    char *to = lx_buf_reserve(out, len, err);
+    if (!to)
+        return -1;
+    struct view view = view_of(store);
+    ssize_t n = 1;
+    while (done < len && n > 0) {
+        n = read_view(&view, done, to + done, len - done);
+        done += n > 0 ? (size_t)n : 0;
+    }
+    view_done(&view);
+    if (done < len)
+        return lx_fail(err, LX_E_IO, "reading the kept output failed");
+    out->len += len;
+    out->data[out->len] = '\0';
+    return 0;
+}
+
+struct lx_out_source lx_store_view(struct lx_store *store)
+{
+    view_done(&store->view);
+    store->view = view_of(store);
     return (struct lx_out_source){
         .len = lx_store_size(store),
         .read = read_view,

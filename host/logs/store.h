@@ -46,5 +46,7 @@ void lx_store_end(struct lx_store *store, const char *text);
 uint64_t lx_store_size(const struct lx_store *store);
 /* What is kept now, readable until the next call of lx_store_view. */
 struct lx_out_source lx_store_view(struct lx_store *store);
+/* Appends the same to `out`; a view stays what it is. LX_E_LIMIT, LX_E_IO. */
+int lx_store_copy(const struct lx_store *store, struct lx_buf *out, struct lx_err *err);
 
 #endif

@@ -58,5 +58,8 @@ uint64_t lx_sink_size(const struct lx_sink *sink);
 /* What is kept now, for lx_queue_update_entry: what is written later is not part of it, and what is
  * dropped later stays in it. Valid until the next call of lx_sink_source or lx_sink_free. */
 struct lx_out_source lx_sink_source(struct lx_sink *sink);
+/* Appends what is kept now to `out`; a source stays what it is. LX_E_LIMIT when `out` cannot hold
+ * it, LX_E_IO. */
+int lx_sink_copy(const struct lx_sink *sink, struct lx_buf *out, struct lx_err *err);
 
 #endif

@@ -310,8 +310,18 @@ static void a_view_outlives_what_is_dropped(void **state)
         assert_int_equal(lx_sink_write(sink, "another line of text\n", 21, NULL), 0);
     lx_auto(str) char *later = read_source(&source, 7);
     assert_string_equal(before, later);
+    lx_auto(buf) struct lx_buf copy = LX_BUF_INIT(1 << 20);
+    assert_int_equal(lx_sink_copy(sink, &copy, NULL), 0);
+    lx_auto(str) char *after = read_source(&source, 100);
+    assert_string_equal(before, after);
     lx_auto(str) char *now = kept(sink);
     assert_non_null(strstr(now, "another"));
+    assert_string_equal(lx_buf_str(&copy), now);
+    struct lx_buf small = LX_BUF_INIT(100);
+    struct lx_err err;
+    assert_int_equal(lx_sink_copy(sink, &small, &err), -1);
+    assert_int_equal(err.code, LX_E_LIMIT);
+    lx_buf_done(&small);
 }
 
 static void one_endless_line_keeps_the_limit(void **state)
