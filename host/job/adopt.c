@@ -1,7 +1,8 @@
 /*
  * ADOPTING: a job of an earlier process. Nothing is done for it before the frontend has said in a
  * heartbeat that it is still ours; then it goes on as far back as it must: with its pod, with its
- * end, or, when its Job was not complete yet, from the beginning.
+ * end, with the removal of an attempt that is to be followed by another, or, when its Job was not
+ * complete yet, from the beginning.
  */
 #include "job/adopt.h"
 
@@ -201,14 +202,14 @@ static void go_on_with_pod(struct lx_run *run)
 {
     struct lx_err err;
     if (rebuild_workload(run, &err) < 0) {
-        lx_entries_lost(run->entries);
         lx_run_fail(run, LX_FAIL_INTERNAL, "taking the job up after a restart: %s", err.text);
         return;
     }
     if (run->seen && !lx_watch_find(run->ex->watch, run->planned)) {
-        lx_entries_lost(run->entries);
-        lx_run_fail(run, LX_FAIL_POD_DELETED,
-                    "job %s failed: its pod was deleted while the executor was away", run->planned);
+        lx_failure_set(&run->failure, LX_FAIL_POD_DELETED,
+                       "job %s failed: its pod was deleted while the executor was away",
+                       run->planned);
+        lx_run_end(run);
         return;
     }
     lx_run_go(run, LX_STATE_PENDING);
@@ -268,8 +269,10 @@ void lx_state_adopting(struct lx_run *run)
     if (run->ex->opts.shared_volume && run->prepared && !run->workspace)
         run->workspace = lx_workspace_new(&run->ex->opts, run->job, run->entries);
     if (run->ending) {
-        lx_entries_lost(run->entries);
         lx_run_go(run, LX_STATE_CLEANING);
+    } else if (run->ended.kind != LX_FAIL_NONE) {
+        if (run->ex->pods_known)
+            lx_run_go(run, LX_STATE_CLEARING);
     } else if (!run->planned) {
         begin_anew(run);
     } else if (run->ex->pods_known) {

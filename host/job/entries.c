@@ -227,18 +227,23 @@ void lx_entry_ended(struct lx_entry *entry)
         entry->ended_ms = lx_now_ms();
 }
 
+/* Brought back, and not all that was shown has been read again. */
+static bool shows_less(const struct lx_entry *entry)
+{
+    return entry->hold > 0 &&
+           (entry->fed < entry->sent_fed || lx_sink_size(entry->sink) < entry->sent_max);
+}
+
 void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
 {
     struct lx_err err;
     if (entry->finished)
         return;
     lx_entry_replay(entry, true);
-    if (is_open(entry) && entry->hold > 0 && lx_sink_size(entry->sink) < entry->sent_max)
-        own_line(entry, false,
-                 "[lunexec] this log was longer before the executor was restarted: what is missing "
-                 "can no longer be read");
     if (is_open(entry) && lx_sink_close(entry->sink, &err) < 0)
         remember(entry, &err, "keeping the log");
+    else if (is_open(entry) && shows_less(entry))
+        entry->left = entry->final_sent = true;
     entry->finished = true;
     entry->exit_code = exit_code;
     lx_entry_ended(entry);
@@ -261,7 +266,10 @@ void lx_entries_renew(struct lx_entries *entries)
     lx_list_each (it, &entries->list) {
         struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
         lx_entry_finish(entry, -1);
+        if (entry->past)
+            continue;
         entry->past = true;
+        lx_entry_record(entry);
     }
 }
 
@@ -346,6 +354,7 @@ static void send_update(struct lx_entry *entry, uint64_t now)
     entry->sending_final = entry->finished;
     if (entry->out.len > entry->sent_max) {
         entry->sent_max = entry->out.len;
+        entry->sent_fed = entry->fed;
         lx_entry_record(entry);
     }
     if (!entry->finished && deadline > now + UPDATE_PATIENCE_MS)
@@ -362,7 +371,7 @@ static uint64_t update_due(const struct lx_entry *entry)
     uint64_t size = output_size(entry);
     if (entry->finished)
         return 0;
-    if (size == entry->sent_size || size <= entry->hold)
+    if (size == entry->sent_size || size <= entry->hold || entry->fed < entry->sent_fed)
         return UINT64_MAX;
     if (entry->sent_ms == 0)
         return 0;
@@ -455,6 +464,12 @@ void lx_entries_abandon(struct lx_entries *entries)
 void lx_entries_pause(struct lx_entries *entries)
 {
     entries->paused = true;
+}
+
+void lx_entries_resume(struct lx_entries *entries)
+{
+    entries->paused = false;
+    changed(entries);
 }
 
 bool lx_entries_busy(const struct lx_entries *entries)

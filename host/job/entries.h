@@ -61,6 +61,8 @@ void lx_entries_abandon(struct lx_entries *entries);
 
 /* Nothing further is sent; for a process that is about to end. */
 void lx_entries_pause(struct lx_entries *entries);
+/* Sending begins, after lx_entries_restore. */
+void lx_entries_resume(struct lx_entries *entries);
 /* A call is underway. */
 bool lx_entries_busy(const struct lx_entries *entries);
 
@@ -68,22 +70,26 @@ bool lx_entries_busy(const struct lx_entries *entries);
 
 /* Brings back what an earlier process kept. `keys` (NULL-terminated, in their order) are the
  * journal's keys of this job. Entries of containers are open again until their logs have been read
- * anew and end; what was shown of them is not taken back meanwhile. `on_line` gets each line of our
+ * anew and end; what was shown of them is not taken back meanwhile. Nothing is sent before
+ * lx_entries_resume. `on_line` gets each line of our
  * own, with the key of its entry. */
 void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *journal,
                         char *const *keys,
                         void (*on_line)(void *arg, const char *key, const char *text), void *arg);
 
 /* The containers are about to go: keeps the whole output of finished entries that is not delivered
- * yet. false: not yet possible for one of them, whose update is underway. */
-bool lx_entries_keep(struct lx_entries *entries);
+ * yet. */
+void lx_entries_keep(struct lx_entries *entries);
 
 /* What wrote the entries that are still open is begun anew: finishes them with a line that says so;
- * not the entry with the key `except` (may be NULL). */
+ * not the entry with the key `except` (may be NULL), nor those of the job's end. */
 void lx_entries_interrupted(struct lx_entries *entries, const char *except, const char *text);
 
-/* The containers are gone: entries that are still open have lost output; that is an error. */
+/* The containers are gone: entries that are still open have lost output; that is an error. What was
+ * shown of an entry is left as it is when less can be read now. */
 void lx_entries_lost(struct lx_entries *entries);
+/* Says of each entry that was left so, in the entry `where`, that it is incomplete. */
+void lx_entries_tell_left(struct lx_entries *entries, struct lx_entry *where);
 
 /* Puts everything into the journal anew. */
 void lx_entries_rewrite(struct lx_entries *entries);

@@ -43,11 +43,12 @@ void lx_entry_record(const struct lx_entry *entry)
     int64_t start = entry->start.tv_sec * NS + entry->start.tv_nsec;
     lx_auto(str) char *key = key_of(entry, "entry");
     lx_auto(json) json_t *value = json_pack(
-        "{s:s, s:o, s:I, s:I, s:b, s:I, s:b, s:b, s:b, s:b, s:I, s:I}", "key", entry->key,
+        "{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:I, s:I}", "key", entry->key,
         "command", command_of(entry), "start", (json_int_t)start, "id", (json_int_t)entry->id,
-        "stream", entry->stream, "sent", (json_int_t)entry->sent_max, "failed", entry->failed,
-        "past", entry->past, "delivered", entry->final_sent, "finished", entry->finished,
-        "exit_code", (json_int_t)entry->exit_code, "duration", (json_int_t)entry->duration_ms);
+        "stream", entry->stream, "sent", (json_int_t)entry->sent_max, "sent_fed",
+        (json_int_t)entry->sent_fed, "left", entry->left, "failed", entry->failed, "past",
+        entry->past, "delivered", entry->final_sent, "finished", entry->finished, "exit_code",
+        (json_int_t)entry->exit_code, "duration", (json_int_t)entry->duration_ms);
     lx_journal_writer_put(entry->entries->journal, key, value);
 }
 
@@ -77,41 +78,25 @@ void lx_entry_record_delivered(struct lx_entry *entry)
     entry->text_kept = false;
 }
 
-/* Reads what is being sent, if that is everything; else what is there. */
 static void keep_text(struct lx_entry *entry)
 {
-    struct lx_out_source out = entry->call ? entry->out : lx_sink_source(entry->sink);
-    if (out.len > TEXT_MAX)
-        return;
     lx_auto(buf) struct lx_buf text = LX_BUF_INIT(TEXT_MAX + 1);
-    while (text.len < out.len) {
-        size_t rest = (size_t)out.len - text.len;
-        char *at = lx_buf_reserve(&text, rest, NULL);
-        ssize_t n = at ? out.read(out.arg, text.len, at, rest) : -1;
-        if (n <= 0)
-            return;
-        text.len += (size_t)n;
-    }
+    if (lx_sink_size(entry->sink) > TEXT_MAX || lx_sink_copy(entry->sink, &text, NULL) < 0)
+        return;
     lx_auto(str) char *key = key_of(entry, "text");
     lx_journal_writer_put_bytes(entry->entries->journal, key, text.data, text.len);
     entry->text_kept = true;
 }
 
-bool lx_entries_keep(struct lx_entries *entries)
+void lx_entries_keep(struct lx_entries *entries)
 {
-    bool all = true;
     lx_list_each (it, &entries->list) {
         struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
-        if (!entries->journal || entries->abandoned || !entry->finished || !entry->stream ||
-            entry->final_sent || entry->failed || entry->text_kept || entry->kept || !entry->sink)
-            continue;
-        /* What an update in flight reads from must stay. */
-        if (entry->call && !(entry->id && entry->sending_final))
-            all = false;
-        else
+        if (entries->journal && !entries->abandoned && entry->finished && entry->stream &&
+            !entry->final_sent && !entry->failed && !entry->text_kept && !entry->kept &&
+            entry->sink)
             keep_text(entry);
     }
-    return all;
 }
 
 void lx_entries_rewrite(struct lx_entries *entries)
@@ -186,6 +171,8 @@ static void restore_entry(struct lx_entries *entries, const json_t *value)
         entries->last_id = entry->id;
     entry->stream = lx_json_bool(value, "stream", false);
     entry->sent_max = entry->hold = (uint64_t)lx_json_int(value, "sent", 0);
+    entry->sent_fed = (uint64_t)lx_json_int(value, "sent_fed", 0);
+    entry->left = lx_json_bool(value, "left", false);
     entry->past = lx_json_bool(value, "past", false);
     entry->failed = lx_json_bool(value, "failed", false);
     entry->final_sent = lx_json_bool(value, "delivered", false);
@@ -283,7 +270,7 @@ void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *jou
 {
     for (char *const *key = keys; *key; key++)
         restore_key(entries, journal, *key);
-    entries->restarted = true;
+    entries->restarted = entries->paused = true;
     lx_list_each (it, &entries->list) {
         struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
         lx_list_each (line, &entry->replay)
@@ -296,7 +283,8 @@ void lx_entries_interrupted(struct lx_entries *entries, const char *except, cons
 {
     lx_list_each (it, &entries->list) {
         struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
-        if (entry->finished || (except && lx_streq(entry->key, except)))
+        if (entry->finished || (except && lx_streq(entry->key, except)) ||
+            lx_starts_with(entry->key, "teardown."))
             continue;
         lx_entry_line(entry, text);
         lx_entry_finish(entry, -1);
@@ -313,5 +301,19 @@ void lx_entries_lost(struct lx_entries *entries)
                 "log entry %s: the executor was restarted before it was delivered", entry->key);
         entries->has_error = true;
         lx_entry_finish(entry, entry->exit_code);
+    }
+}
+
+void lx_entries_tell_left(struct lx_entries *entries, struct lx_entry *where)
+{
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (!entry->left)
+            continue;
+        lx_auto(str) char *text =
+            lx_strf("[lunexec] log entry %s is incomplete: what followed when the executor was "
+                    "restarted can no longer be read",
+                    entry->key);
+        lx_entry_line(where, text);
     }
 }

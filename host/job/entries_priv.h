@@ -32,7 +32,9 @@ struct lx_entry {
     uint64_t fed;          /* bytes of that output */
     size_t n_lines;        /* lines of our own that were kept */
     uint64_t sent_max;     /* the longest output that may have been sent */
+    uint64_t sent_fed;     /* `fed` of it */
     uint64_t hold;         /* shorter output than this is not sent: more was shown already */
+    bool left;             /* what was shown stays as it is: less than that can be read now */
     struct lx_list replay; /* of struct lx_entry_line: still to be put between the output */
     char *kept;            /* the whole output, escaped, instead of the sink's; NULL */
     size_t kept_len;

@@ -95,6 +95,14 @@ bool lx_failure_set(struct lx_failure *failure, enum lx_failure_kind kind, const
     return true;
 }
 
+void lx_failure_restore(struct lx_failure *failure, enum lx_failure_kind kind, const char *message)
+{
+    lx_failure_done(failure);
+    failure->kind = kind;
+    failure->message = lx_strdup(message);
+    failure->exit_code = -1;
+}
+
 void lx_failure_done(struct lx_failure *failure)
 {
     free(failure->message);

@@ -32,6 +32,16 @@ static char **claimed_uids(const struct lx_executor *ex)
     return uids;
 }
 
+/* The frontend counts a job of an earlier process as ours. */
+static void confirm(struct lx_run *run)
+{
+    if (!run->adopted || run->confirmed)
+        return;
+    run->confirmed = true;
+    lx_entries_resume(run->entries);
+    lx_task_post(run->ex->opts.loop, &run->enter_task);
+}
+
 static void react(struct lx_executor *ex, char *const *known, char *const *cancel)
 {
     lx_list_each (it, &ex->runs) {
@@ -43,15 +53,15 @@ static void react(struct lx_executor *ex, char *const *known, char *const *cance
         if (contains(cancel, run->job->uid)) {
             lx_log(ex->opts.log, LX_LOG_INFO, "job is cancelled by the frontend",
                    LX_STR("job", run->job->uid));
+            confirm(run);
             lx_run_stop(run, LX_FAIL_CANCELLED, "job cancelled");
         } else if (!contains(known, run->job->uid)) {
             lx_log(ex->opts.log, LX_LOG_WARN, "the frontend no longer knows this job as ours",
                    LX_STR("job", run->job->uid));
             lx_run_stop(run, LX_FAIL_LOST,
                         "the frontend no longer knows this job as this executor's");
-        } else if (run->adopted && !run->confirmed) {
-            run->confirmed = true;
-            lx_task_post(ex->opts.loop, &run->enter_task);
+        } else {
+            confirm(run);
         }
     }
 }

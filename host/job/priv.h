@@ -90,6 +90,7 @@ struct lx_run {
     bool complete;               /* all objects of the pod that runs are made */
     bool seen;                   /* so was the pod */
     bool ending;                 /* the verdict stands, and the logs are kept */
+    bool ended_durable;          /* CLEARING: so is why the attempt ended */
     char *planned;               /* adopted: the Job's name, while there is no workload */
     struct lx_task durable_task; /* what was written to the journal is durable */
 
@@ -218,6 +219,8 @@ void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted);
 struct lx_stuck lx_run_stuck(const struct lx_run *run);
 /* What was written of the run to the journal is durable: goes on. */
 void lx_run_durable(struct lx_run *run);
+/* Removes the next object of the last attempt, or begins the next one. */
+void lx_clear(struct lx_run *run);
 
 /* Milliseconds since 1970. */
 int64_t lx_wall_ms(void);

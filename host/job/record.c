@@ -47,6 +47,43 @@ static json_t *record_objects(const struct lx_run *run)
     return list;
 }
 
+static void put_failure(json_t *value, const char *key, const struct lx_failure *failure)
+{
+    if (failure->kind != LX_FAIL_NONE)
+        json_object_set_new(value, key,
+                            json_pack("{s:s, s:s}", "kind", lx_failure_name(failure->kind),
+                                      "message", failure->message));
+}
+
+static void read_failure(struct lx_failure *failure, const json_t *value)
+{
+    if (!value)
+        return;
+    enum lx_failure_kind kind = lx_failure_named(lx_json_str(value, "kind", ""));
+    lx_failure_restore(failure, kind == LX_FAIL_COUNT ? LX_FAIL_INTERNAL : kind,
+                       lx_json_str(value, "message", ""));
+}
+
+/* What was decided about another attempt. */
+static void put_retry(json_t *value, const struct lx_run *run)
+{
+    if (run->resources)
+        json_object_set(value, "resources", run->resources);
+    put_failure(value, "ended", &run->ended);
+    uint64_t now = lx_now_ms();
+    if (run->not_before_ms > now)
+        json_object_set_new(value, "not_before",
+                            json_integer(lx_wall_ms() + (int64_t)(run->not_before_ms - now)));
+}
+
+static void read_retry(struct lx_run *run, const json_t *value)
+{
+    int64_t left = lx_json_int(value, "not_before", 0) - lx_wall_ms();
+    run->resources = json_incref(json_object_get(value, "resources"));
+    read_failure(&run->ended, json_object_get(value, "ended"));
+    run->not_before_ms = lx_now_ms() + (left > 0 ? (uint64_t)left : 0);
+}
+
 void lx_record_run(const struct lx_run *run)
 {
     if (!run->ex->journal)
@@ -67,10 +104,9 @@ void lx_record_run(const struct lx_run *run)
         json_object_set(value, "admission", run->admission);
     if (run->job_uid)
         json_object_set_new(value, "job_uid", json_string(run->job_uid));
-    if (run->ending && run->failure.kind != LX_FAIL_NONE) {
-        json_object_set_new(value, "failure", json_string(lx_failure_name(run->failure.kind)));
-        json_object_set_new(value, "message", json_string(run->failure.message));
-    }
+    if (run->ending)
+        put_failure(value, "failure", &run->failure);
+    put_retry(value, run);
     lx_journal_writer_put(run->ex->journal, key, value);
 }
 
@@ -99,7 +135,6 @@ void lx_record_read(struct lx_run *run, const json_t *value)
 {
     if (!value)
         return;
-    const char *failure = lx_json_str(value, "failure", NULL);
     int64_t step = lx_json_int(value, "step", 0);
     run->step = step > 0 && (size_t)step < run->job->n_steps ? (size_t)step : 0;
     const char *tag = lx_json_str(value, "tag", "");
@@ -116,9 +151,6 @@ void lx_record_read(struct lx_run *run, const json_t *value)
     run->job_uid = lx_strdup(lx_json_str(value, "job_uid", NULL));
     run->admission = json_incref(json_object_get(value, "admission"));
     read_objects(run, lx_json_arr(value, "objects"));
-    if (!failure)
-        return;
-    enum lx_failure_kind kind = lx_failure_named(failure);
-    lx_failure_set(&run->failure, kind == LX_FAIL_COUNT ? LX_FAIL_INTERNAL : kind, "%s",
-                   lx_json_str(value, "message", ""));
+    read_failure(&run->failure, json_object_get(value, "failure"));
+    read_retry(run, value);
 }

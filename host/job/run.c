@@ -28,7 +28,8 @@ LX_DEFINE_AUTO(secrets, struct lx_secret *, free)
  * fails leads, since objects may exist and the record has to be marked. */
 static const struct lx_state states[LX_STATE_COUNT] = {
     [LX_STATE_ADOPTING] = {"ADOPTING", 0, lx_state_adopting, lx_event_adopting,
-                           BIT(LX_STATE_QUEUED) | BIT(LX_STATE_PENDING) | BIT(LX_STATE_CLEANING)},
+                           BIT(LX_STATE_QUEUED) | BIT(LX_STATE_PENDING) | BIT(LX_STATE_RETRYING) |
+                               BIT(LX_STATE_CLEARING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_QUEUED] = {"QUEUED", 0, lx_state_queued, lx_event_before_pod,
                          BIT(LX_STATE_FETCHING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_FETCHING] = {"FETCHING", 0, lx_state_fetching, lx_event_before_pod,

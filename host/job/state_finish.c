@@ -101,14 +101,26 @@ void lx_event_cleaning(struct lx_run *run, enum lx_run_event event)
     }
 }
 
+/* Entries of an earlier process that nothing has gone on with: their containers did not come up
+ * again. */
+static void end_restored(struct lx_run *run)
+{
+    lx_entries_lost(run->entries);
+    lx_entries_interrupted(run->entries, NULL, "[lunexec] the executor was restarted");
+}
+
 void lx_state_cleaning(struct lx_run *run)
 {
     lx_timer_stop(run->deadline);
+    if (!run->containers)
+        lx_entries_lost(run->entries);
     explain(run);
     if (run->containers)
         lx_containers_stop(run->containers,
                            run->failure.message ? run->failure.message : "the job has ended");
-    (void)lx_entries_keep(run->entries);
+    if (run->adopted)
+        end_restored(run);
+    lx_entries_keep(run->entries);
     run->ending = true;
     lx_record_run(run);
     if (run->ex->journal)
@@ -132,6 +144,8 @@ void lx_run_durable(struct lx_run *run)
 {
     if (run->state_id == LX_STATE_QUEUED)
         lx_run_go(run, LX_STATE_FETCHING);
+    else if (run->state_id == LX_STATE_CLEARING)
+        lx_clear(run);
     else if (run->state_id == LX_STATE_CLEANING && !run->teardown)
         clean(run);
 }

@@ -45,6 +45,16 @@ static void tell_end(struct lx_run *run, uint64_t delay_ms)
            LX_STR("step", run->ended.step));
 }
 
+/* The attempt's log is what it is now; what is not delivered yet is kept before its pod goes. */
+static void end_logs(struct lx_run *run)
+{
+    lx_progress_stop(run->progress);
+    if (run->containers)
+        lx_containers_stop(run->containers, run->ended.message);
+    lx_entries_renew(run->entries);
+    lx_entries_keep(run->entries);
+}
+
 static void on_answer(void *arg, bool defined, json_t *results, const struct lx_err *call_err)
 {
     struct lx_run *run = arg;
@@ -71,11 +81,14 @@ static void on_answer(void *arg, bool defined, json_t *results, const struct lx_
     lx_job_metrics_retried(run->ex->metrics, run->ended.kind);
     tell_end(run, retry.delay_ms);
     lx_run_go(run, LX_STATE_CLEARING);
+    end_logs(run);
 }
 
 void lx_state_retrying(struct lx_run *run)
 {
     struct lx_executor *ex = run->ex;
+    if (!run->policy) /* an earlier process has planned the attempt */
+        run->policy = lx_policy_ref(ex->policies[LX_POLICY_ACTIVE]);
     struct lx_task_attempt attempt = {run->attempt, run->resources};
     run->ended = run->failure;
     run->failure = (struct lx_failure){0};
@@ -105,9 +118,6 @@ static void open_next(struct lx_run *run)
     lx_auto(str) char *ended = lx_strf("[lunexec] attempt %u ended (%s): %s", run->attempt,
                                        lx_failure_name(run->ended.kind), run->ended.message);
     lx_auto(str) char *begins = lx_strf("[lunexec] attempt %u begins", run->attempt + 1);
-    if (run->containers)
-        lx_containers_stop(run->containers, run->ended.message);
-    lx_entries_renew(run->entries);
     lx_progress_free(run->progress);
     run->progress = lx_progress_new(run->entries);
     struct lx_entry *entry = lx_entry_open(run->entries, "setup.workspace", NULL);
@@ -121,6 +131,7 @@ static void go_on(struct lx_run *run)
     lx_run_forget_step(run);
     lx_objects_free(&run->objects);
     lx_failure_done(&run->ended);
+    run->ended_durable = false;
     run->attempt++;
     run->step = 0;
     lx_workspace_free(lx_take(run->workspace));
@@ -145,11 +156,17 @@ static bool pod_ended(const struct lx_pod *pod)
     return lx_streq(pod->phase, "Succeeded") || lx_streq(pod->phase, "Failed");
 }
 
+/* The attempt's pod; NULL when it is gone, or never was. */
+static const struct lx_pod *find_pod(const struct lx_run *run)
+{
+    const char *name = run->workload ? run->workload->job_name : run->planned;
+    return name ? lx_watch_find(run->ex->watch, name) : NULL;
+}
+
 static void all_gone(struct lx_run *run)
 {
     uint64_t now = lx_now_ms();
-    const struct lx_pod *pod =
-        run->workload ? lx_watch_find(run->ex->watch, run->workload->job_name) : NULL;
+    const struct lx_pod *pod = find_pod(run);
     if (pod && !(run->ex->opts.keep_jobs && pod_ended(pod)))
         lx_timer_start(run->wait, GONE_PAUSE_MS, 0);
     else if (now < run->not_before_ms)
@@ -184,17 +201,15 @@ static void on_deleted(void *arg, const struct lx_kube_result *result)
 /* With KUBERNETES_KEEP_JOBS, only what still runs has to go. */
 static bool may_stay(const struct lx_run *run)
 {
-    if (!run->ex->opts.keep_jobs || !run->workload)
-        return false;
-    const struct lx_pod *pod = lx_watch_find(run->ex->watch, run->workload->job_name);
+    const struct lx_pod *pod = run->ex->opts.keep_jobs ? find_pod(run) : NULL;
     return pod && pod_ended(pod);
 }
 
-/* Entered anew after each pause. */
-void lx_state_clearing(struct lx_run *run)
+void lx_clear(struct lx_run *run)
 {
     struct lx_kube_delete_opts opts = {
         .is_meant = lx_owner_is_run, .arg = run, .grace_seconds = -1, .propagation = "Foreground"};
+    run->ended_durable = true;
     run->cleaning = may_stay(run) ? NULL : lx_objects_leftover(&run->objects);
     if (!run->cleaning) {
         all_gone(run);
@@ -206,6 +221,17 @@ void lx_state_clearing(struct lx_run *run)
     run->kube_call = lx_kube_delete(run->ex->opts.kube, run->cleaning->kind, run->ex->opts.ns,
                                     run->cleaning->name, &opts, lx_now_ms() + DELETE_PATIENCE_MS,
                                     on_deleted, run);
+}
+
+/* Entered anew after each pause. Objects go only when a restart would know that another attempt
+ * follows. */
+void lx_state_clearing(struct lx_run *run)
+{
+    end_logs(run); /* when it goes on after a restart; else it is done */
+    if (run->ex->journal && !run->ended_durable)
+        lx_journal_writer_barrier(run->ex->journal, run->ex->opts.loop, &run->durable_task);
+    else
+        lx_clear(run);
 }
 
 void lx_event_clearing(struct lx_run *run, enum lx_run_event event)

@@ -70,7 +70,7 @@ void lx_run_step_done(struct lx_run *run)
     }
     lx_containers_stop(run->containers, "the step has ended");
     /* The step's Job stays until the end, but nobody reads its log again. */
-    (void)lx_entries_keep(run->entries);
+    lx_entries_keep(run->entries);
     lx_run_forget_step(run);
     run->step = next;
     lx_run_go(run, LX_STATE_PLANNING);
@@ -95,6 +95,7 @@ void lx_run_end_workspace(struct lx_run *run)
 {
     bool keep = run->ex->opts.keep_workspaces;
     run->teardown = lx_run_teardown(run, "teardown.fs");
+    lx_entries_tell_left(run->entries, run->teardown);
     if (run->workspace) {
         const char *dir = lx_workspace_dir(run->workspace);
         lx_auto(str) char *text = keep ? lx_strf("Preserving workspace (%s) as per config", dir)

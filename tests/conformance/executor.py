@@ -29,7 +29,8 @@ class Executor:
     """`lunexec COMMAND` between a scripted frontend and a scripted Kubernetes API. What makes it slow
     on purpose (pauses, intervals) is set short unless `settings` says otherwise."""
 
-    def __init__(self, frontend, kube, command="run", program=None, **settings):
+    def __init__(self, frontend, kube, command="run", program=None, keep_state=False,
+                 **settings):
         self.folder = tempfile.TemporaryDirectory()
         home = pathlib.Path(self.folder.name)
         config = home / "kubeconfig"
@@ -42,12 +43,23 @@ class Executor:
             "SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_BASE": "1ms",
             "SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_MAX": "5ms", "SRC_LOG_LEVEL": "dbug",
         }
+        if keep_state:
+            (home / "state").mkdir()
+            defaults["LUNEXEC_STATE_DIR"] = str(home / "state")
         self.env = environment(home, **{**defaults, **settings})
+        self.argv = [program or BINARY, command]
         self.log_path = home / "log"
-        with open(self.log_path, "wb") as log, open(home / "out", "wb") as out:
-            self.process = subprocess.Popen([program or BINARY, command], executable=BINARY,
-                                            env=self.env, stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=log)
+        self.start()
+
+    def start(self):
+        """Again after kill(): with the same folder, its log goes on."""
+        with open(self.log_path, "ab") as log, open(self.log_path.with_name("out"), "ab") as out:
+            self.process = subprocess.Popen(self.argv, executable=BINARY, env=self.env,
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=log)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     @property
     def log(self):
@@ -65,6 +77,5 @@ class Executor:
 
     def close(self):
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
         self.folder.cleanup()

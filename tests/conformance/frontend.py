@@ -15,6 +15,7 @@ class Frontend(Peer):
         self.payloads, self.files, self.rules = [], {}, []
         self.cancel, self.unknown = set(), set()  # ids as the heartbeat's answer names them
         self.entries = {}  # (queue, job id): number of entries
+        self.strict = False  # updates of entries that are not there are refused
         self.git_root = None  # a folder of repositories, as <root>/<repositoryName>
         super().__init__(tls)
 
@@ -69,10 +70,18 @@ class Frontend(Peer):
         if call.name == "heartbeat":
             return 200, self.known(call.json)
         if call.name == "addExecutionLogEntry":
-            key = (call.path, call.json["jobId"])
+            key = self.added(call)
             self.entries[key] = self.entries.get(key, 0) + 1
             return 200, self.entries[key]
+        if self.strict and call.name == "updateExecutionLogEntry" and \
+                call.json["entryId"] > self.entries.get(self.added(call), 0):
+            return 500, '{"error":"unknown job"}'
         return 204, b""
+
+    @staticmethod
+    def added(call):
+        """The key of the job's entries."""
+        return call.path.rsplit("/", 1)[0], call.json["jobId"]
 
     def known(self, beat):
         if "jobIdsByQueue" in beat or "queueNames" in beat:

@@ -163,6 +163,8 @@ class Kube(Peer):
     def release(self):
         with self.lock:
             self.script.hold = False
+            if self.script.then:
+                self.script.then.hold = False
             self.lock.notify_all()
 
     def run(self, job):
@@ -204,7 +206,7 @@ class Kube(Peer):
             states[name] = {"running": {"startedAt": "2024-06-03T10:20:30Z"}}
             if not show("Pending"):
                 return
-            if name == names[0] and not self.held(meta["name"]):
+            if name == names[0] and not self.held(meta["name"], script):
                 return
             if script.act:
                 script.act(name)
@@ -218,9 +220,9 @@ class Kube(Peer):
             phase = script.pod.get("phase", phase)
         show(phase, **{k: v for k, v in script.pod.items() if k != "phase"})
 
-    def held(self, name):
+    def held(self, name, script):
         with self.lock:
-            while self.script.hold and name in self.made["jobs"] and not self.closed:
+            while script.hold and name in self.made["jobs"] and not self.closed:
                 self.lock.wait(0.2)
             return name in self.made["jobs"]
 

@@ -137,6 +137,9 @@ class Peer:
         if fault.silence:  # half open: a request into nothing, until the caller gives up
             await asyncio.wait([asyncio.ensure_future(reader.read(1))], timeout=fault.silence)
             raise Cut
+        # Servers give up what nobody waits for any more; a call whose answer gets lost is "after".
+        if reader.at_eof() or reader.exception():
+            raise Cut
         answer = fault.answer or self.answer(call)
         await self.running.wait()
         if fault.after:

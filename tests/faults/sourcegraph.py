@@ -17,6 +17,7 @@ class Record:
         self.beat = 0.0
         self.entries, self.epoch = [], 0
         self.marks = []        # accepted ones: (mark, message)
+        self.marked_with = None
         self.old_tokens = {}   # token: when its mark was told, or None
         self.cancel = False
         self.lost = 0          # times the server took it back
@@ -124,9 +125,14 @@ class Sourcegraph(Peer):
 
     def stale(self, call, name, record, token):
         """A token that has ended. The executor knows it when a mark was answered to it, or when a
-        heartbeat no longer names the job; a mark whose answer got lost is repeated."""
+        heartbeat no longer names the job; a mark whose answer got lost is repeated as it was. What
+        was underway when the answer came may come after it."""
         told = record.old_tokens.get(token)
-        if told and not self.world.was_killed_since(told) and time.monotonic() - told > 0.5:
+        if name.startswith("mark") and token == record.marked_with:
+            again = (name, call.body_json.get("errorMessage", ""))
+            if again != record.marks[-1]:
+                self.world.wrong(f"job {record.id} was marked {record.marks[-1]}, then {again}")
+        elif told and time.monotonic() - told > 0.5:
             self.world.wrong(f"{name} of job {record.id} after its mark was answered")
         return Answer(401, "invalid token")
 
@@ -153,6 +159,7 @@ class Sourcegraph(Peer):
         record.marks.append((name, message))
         self.world.trace(record.id, f"{name} {message}")
         record.state = "marked"
+        record.marked_with = record.token
         record.old_tokens[record.token] = None
         record.token = None
         self.world.on_mark(record, name, message)

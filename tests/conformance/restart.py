@@ -1,0 +1,206 @@
+"""What becomes of a job when the executor is killed, and starts again with its state directory."""
+from frontend import Frontend, payload
+from kube import Kube, Script
+from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, ended
+from suite import equal, has, row, scenario
+
+TEXT = "one\ntwo\nthree\n"
+
+
+def entries(w):
+    """The log entries as the frontend has them in the end, in their order."""
+    found = []
+    for call in list(w.frontend.calls):
+        if call.name == "addExecutionLogEntry" and call.status == 200:
+            found.append(dict(call.json, shown=[]))
+        elif call.name == "updateExecutionLogEntry" and call.status == 204:
+            entry = found[call.json["entryId"] - 1]
+            entry.update(call.json)
+            entry["shown"].append(call.json.get("out", ""))
+    return found
+
+
+def of(w, key):
+    return [e for e in entries(w) if e["key"] == key]
+
+
+def never_taken_back(w):
+    for entry in entries(w):
+        for before, later in zip(entry["shown"], entry["shown"][1:]):
+            if not later.startswith(before):
+                raise AssertionError(f"{entry['key']}: {before!r} became {later!r}")
+
+
+def shown(w, key, text):
+    w.until(lambda: any(text in e.get("out", "") for e in of(w, key)), f"{text!r} in {key}")
+
+
+def begin(w, script, stubborn=False, **settings):
+    w.kube, w.frontend = Kube(script), Frontend()
+    w.frontend.strict = True
+    w.kube.stubborn = stubborn
+    w.start(payload(dockerSteps=ONE), keep_state=True, **settings)
+
+
+def held(**more):
+    return Script(logs={"setup-workspace": TEXT, CONTAINER: TEXT}, hold=True, **more)
+
+
+def remove_behind_its_back(w, name=NAME):
+    with w.kube.lock:
+        w.kube.stubborn = False
+        if name in w.kube.made["jobs"]:
+            w.kube.delete("jobs", name)
+
+
+def marked_once(w, mark, *words):
+    equal([m.name for m in w.frontend.marks()], [mark])
+    has(w.frontend.marks()[0].json.get("errorMessage", ""), *words)
+
+
+def restart_row(sentence, on, check):
+    row("R", sentence, on, check)
+    row("R", "and nothing that was shown is taken back", on, never_taken_back)
+    row("R", "and nothing is left", on,
+        lambda w: equal([len(made) for made in w.kube.made.values()], [0] * 4))
+
+
+@scenario
+def evicted_after_restart(w):
+    script = ended("Evicted")
+    script.hold, script.logs, script.then = True, {"setup-workspace": TEXT}, Script()
+    begin(w, script, **AGAIN)
+    shown(w, "setup.workspace", "three")
+    w.executor.kill()
+    w.executor.start()
+    w.until(lambda: len(w.frontend.of("heartbeat")) > 0, "a heartbeat")
+    w.kube.release()
+    w.marked().stopped()
+
+
+restart_row("a job that was taken up is run again when the cluster fails it", "evicted_after_restart",
+            lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]) or
+            marked_once(w, "markComplete"))
+
+
+@scenario
+def killed_while_clearing(w):
+    """The first attempt's Job does not go away, the frontend does not take its logs; when both has
+    passed, the executor is away."""
+    script = ended("Evicted")
+    script.logs, script.then = {CONTAINER: TEXT}, Script(logs={CONTAINER: TEXT})
+    begin(w, script, stubborn=True, **AGAIN,
+          rules=[("updateExecutionLogEntry", *[(500, "sick")] * 100000)])
+    w.until(lambda: len(w.kube.deleted["jobs"]) > 1, "two deletions")
+    w.executor.kill()
+    remove_behind_its_back(w)
+    w.frontend.rules.clear()
+    w.executor.start()
+    w.marked().stopped()
+
+
+restart_row("that another attempt follows is not forgotten", "killed_while_clearing",
+            lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]) or
+            marked_once(w, "markComplete"))
+row("R", "and the log of the attempt before is delivered, though its pod is gone",
+    "killed_while_clearing", lambda w: has(
+        of(w, RUN)[0]["out"], "stdout: one\nstdout: two\nstdout: three\n") or
+    has(of(w, "main")[0]["out"], "attempt 1 ended (evicted)"))
+row("R", "and each attempt has its own entries", "killed_while_clearing",
+    lambda w: equal([e["exitCode"] for e in of(w, RUN)], [0, 0]))
+
+
+@scenario
+def killed_in_second_attempt(w):
+    script = ended("Evicted")
+    script.logs, script.then = {"setup-workspace": TEXT, CONTAINER: TEXT}, held()
+    begin(w, script, **AGAIN)
+    w.until(lambda: len(of(w, "setup.workspace")) == 2 and
+            "three" in of(w, "setup.workspace")[1].get("out", ""), "output of attempt 2")
+    w.executor.kill()
+    w.executor.start()
+    w.until(lambda: len(w.frontend.of("heartbeat")) > 0, "a heartbeat")
+    w.kube.release()
+    w.marked().stopped()
+
+
+restart_row("a second attempt is gone on with", "killed_in_second_attempt",
+            lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]) or
+            marked_once(w, "markComplete"))
+row("R", "and its log is read, not taken for the first one's", "killed_in_second_attempt",
+    lambda w: has(of(w, "setup.workspace")[1]["out"], "attempt 2 begins", "stdout: three\n") or
+    has(of(w, RUN)[1]["out"], "stdout: three\n") or equal(len(of(w, RUN)), 2))
+
+
+@scenario
+def pod_gone_while_away(w):
+    begin(w, held(), **AGAIN)
+    shown(w, "setup.workspace", "three")
+    w.executor.kill()
+    remove_behind_its_back(w)
+    w.kube.release()
+    w.executor.start()
+    w.marked().stopped()
+
+
+restart_row("a pod that went while the executor was away: the job is run again", "pod_gone_while_away",
+            lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]) or
+            marked_once(w, "markComplete"))
+row("R", "and the log says which entry is incomplete", "pod_gone_while_away",
+    lambda w: has(of(w, "teardown.fs")[0]["out"], "log entry setup.workspace is incomplete"))
+
+
+@scenario
+def cancelled_while_away(w):
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    w.executor.kill()
+    w.frontend.cancel.add("42")
+    w.executor.start()
+    w.marked().stopped()
+
+
+restart_row("a job that was cancelled while the executor was away is marked", "cancelled_while_away",
+            lambda w: marked_once(w, "markFailed", "cancelled"))
+
+
+@scenario
+def not_yet_confirmed(w):
+    """Logs wait to be delivered. The frontend does not answer the first heartbeats of the second
+    process."""
+    begin(w, Script(logs={CONTAINER: TEXT}),
+          rules=[("updateExecutionLogEntry", *[(500, "sick")] * 100000)])
+    w.until(lambda: w.kube.deleted["jobs"], "a deletion")
+    w.executor.kill()
+    w.frontend.rules.clear()
+    w.facts["calls"] = len(w.frontend.calls)
+    w.frontend.rule("heartbeat", *[(500, "x")] * 3)
+    w.executor.start()
+    w.marked().stopped()
+
+
+def waits_for_heartbeat(w):
+    for call in w.frontend.calls[w.facts["calls"]:]:
+        if call.name == "heartbeat" and call.status == 200:
+            return
+        if "job-id" in " ".join(call.headers.keys()).lower():
+            raise AssertionError(f"{call.name} before a heartbeat was answered")
+
+
+restart_row("nothing is sent for a job before the frontend has named it", "not_yet_confirmed",
+            waits_for_heartbeat)
+
+
+@scenario
+def killed_before_the_mark(w):
+    begin(w, ended("DeadlineExceeded"), rules=[("markErrored", *[(500, "x")] * 100000)])
+    w.called("markErrored")
+    w.executor.kill()
+    w.frontend.rules.clear()
+    w.executor.start()
+    w.until(lambda: any(m.status == 204 for m in w.frontend.marks()), "a mark")
+    w.stopped()
+
+
+restart_row("the verdict is what it was", "killed_before_the_mark",
+            lambda w: equal(len({m.json["errorMessage"] for m in w.frontend.marks()}), 1))
