@@ -4,6 +4,7 @@
  */
 #include "job/priv.h"
 
+#include "lunexec/clock.h"
 #include "lunexec/text.h"
 
 #define HEARTBEAT_MS 5000
@@ -39,7 +40,8 @@ static void confirm(struct lx_run *run)
         return;
     run->confirmed = true;
     lx_entries_resume(run->entries);
-    lx_task_post(run->ex->opts.loop, &run->enter_task);
+    if (run->state_id == LX_STATE_ADOPTING)
+        lx_task_post(run->ex->opts.loop, &run->enter_task);
 }
 
 static void react(struct lx_executor *ex, char *const *known, char *const *cancel)
@@ -48,7 +50,8 @@ static void react(struct lx_executor *ex, char *const *known, char *const *cance
         struct lx_run *run = lx_container_of(it, struct lx_run, link);
         if (!contains(ex->beat_uids, run->job->uid))
             continue;
-        if (run->state_id >= LX_STATE_REPORTING)
+        /* What is said may be about what came after the run, or about what was before it. */
+        if (run->state_id >= LX_STATE_REPORTING || run->next || run->started_ms > ex->beat_ms)
             continue;
         if (contains(cancel, run->job->uid)) {
             lx_log(ex->opts.log, LX_LOG_INFO, "job is cancelled by the frontend",
@@ -92,6 +95,7 @@ static void beat(void *arg)
 {
     struct lx_executor *ex = arg;
     ex->beat_uids = claimed_uids(ex);
+    ex->beat_ms = lx_now_ms();
     ex->beat = lx_queue_heartbeat(ex->opts.queue, (const char *const *)ex->beat_uids, on_beat, ex);
 }
 

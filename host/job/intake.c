@@ -26,20 +26,47 @@ static void check_idle(struct lx_executor *ex)
     lx_task_post(ex->opts.loop, &ex->idle_task);
 }
 
-static bool already_running(const struct lx_executor *ex, const char *uid)
+static struct lx_run *find_run(const struct lx_executor *ex, const char *uid)
 {
     lx_list_each (it, &ex->runs) {
-        const struct lx_run *run = lx_container_of(it, struct lx_run, link);
+        struct lx_run *run = lx_container_of(it, struct lx_run, link);
         if (lx_streq(run->job->uid, uid))
-            return true;
+            return run;
     }
-    return false;
+    return NULL;
+}
+
+/* With another token than we have it, the server took the job back and gave it to us anew: what we
+ * have of it comes to its end, and the new one begins then. */
+static bool take_anew(struct lx_run *run, struct lx_job *job)
+{
+    if (run->next || !*job->token || lx_streq(job->token, run->job->token))
+        return false;
+    lx_log(run->ex->opts.log, LX_LOG_WARN, "the frontend gave us a job anew that we have",
+           LX_STR("job", job->uid));
+    run->next = job;
+    lx_limiter_give(&run->ex->limiter);
+    lx_run_stop(run, LX_FAIL_LOST, "the frontend has taken this job back");
+    return true;
+}
+
+void lx_intake_next(struct lx_executor *ex, struct lx_job *job)
+{
+    if (ex->draining) {
+        lx_job_free(job);
+        lx_intake_done(ex);
+        return;
+    }
+    lx_run_start(ex, job);
 }
 
 /* false: the server gave us what we have already. */
 static bool take(struct lx_executor *ex, struct lx_job *job)
 {
-    if (already_running(ex, job->uid)) {
+    struct lx_run *run = find_run(ex, job->uid);
+    if (run && take_anew(run, job))
+        return true;
+    if (run) {
         lx_log(ex->opts.log, LX_LOG_ERROR, "job already exists", LX_STR("job", job->uid));
         lx_job_free(job);
         lx_limiter_give(&ex->limiter);

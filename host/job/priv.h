@@ -134,6 +134,7 @@ struct lx_run {
     bool conflict_told;         /* that it is being removed */
     uint64_t call_ms;           /* when the operation underway began, for metrics */
     struct lx_object *cleaning; /* what is being deleted */
+    struct lx_job *next;        /* the same job, given to us anew; NULL: it was not */
     struct lx_entry *teardown;
     int64_t teardown_code;
 };
@@ -267,6 +268,7 @@ struct lx_executor {
     struct lx_timer *beat_timer;
     struct lx_queue_call *beat;
     char **beat_uids; /* what the beat in flight claimed */
+    uint64_t beat_ms; /* when */
 };
 
 /* intake.c: asks for a job when there is a slot and none is being asked for. */
@@ -277,6 +279,8 @@ void lx_intake_resume(struct lx_executor *ex);
 void lx_intake_abandon(struct lx_executor *ex);
 /* A run reached its end and was freed. */
 void lx_intake_done(struct lx_executor *ex);
+/* So did one whose job was given to us anew, which takes over its slot. Takes over `job`. */
+void lx_intake_next(struct lx_executor *ex, struct lx_job *job);
 
 /* heartbeat.c */
 void lx_heartbeat_start(struct lx_executor *ex);

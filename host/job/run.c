@@ -231,6 +231,7 @@ void lx_run_free(struct lx_run *run)
     lx_mask_free(run->mask);
     lx_objects_free(&run->objects);
     lx_job_free(run->job);
+    lx_job_free(run->next);
     free(run->planned);
     free(run);
 }

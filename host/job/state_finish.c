@@ -208,7 +208,7 @@ void lx_state_reporting(struct lx_run *run)
 {
     /* Not marked, the record is given to another executor after its stall age (contract 1.1). */
     bool marked = run->adopted && !run->confirmed; /* or lost; the frontend does not know it */
-    if (run->failure.kind == LX_FAIL_STOPPED || marked) {
+    if (run->failure.kind == LX_FAIL_STOPPED || marked || run->next) {
         lx_run_go(run, LX_STATE_GONE);
         return;
     }
@@ -237,7 +237,11 @@ void lx_state_gone(struct lx_run *run)
                                          .seconds = (int64_t)(took / 1000),
                                          .failure = ok ? NULL : lx_failure_name(run->failure.kind),
                                          .cost = lx_json_obj(run->admission, "cost")});
+    struct lx_job *next = lx_take(run->next);
     lx_record_forget(run);
     lx_run_free(run);
-    lx_intake_done(ex);
+    if (next)
+        lx_intake_next(ex, next);
+    else
+        lx_intake_done(ex);
 }

@@ -208,6 +208,26 @@ row("4", "a cancel id: the teardown is in the log", "cancel_id",
 
 
 @scenario
+def given_anew(w):
+    """The server has taken a job back, and hands it out again, with another token, while it runs
+    here."""
+    w.start(brief(42, token="old"), script=Script(hold=True, then=Script()),
+            EXECUTOR_MAXIMUM_NUM_JOBS="2")
+    w.until(lambda: w.kube.made["pods"], "a pod")
+    w.frontend.offer(brief(42, token="new"))
+    w.marked().stopped()
+
+
+row("4", "a job given anew: the earlier run ends first, and is not marked", "given_anew",
+    lambda w: equal((w.kube.most, len(w.kube.names)), (1, 2)) or
+    equal([m.name for m in w.frontend.marks()], ["markComplete"]))
+row("4", "a job given anew: its new token is used", "given_anew",
+    lambda w: equal(mark(w).headers["Authorization"], "Bearer new"))
+row("4", "a job given anew: nothing is left", "given_anew",
+    lambda w: equal([len(made) for made in w.kube.made.values()], [0] * 4))
+
+
+@scenario
 def duplicate_id(w):
     """The server hands out a job that runs here already."""
     w.start(brief(42), brief(42), brief(43), script=Script(hold=True), EXECUTOR_MAXIMUM_NUM_JOBS="2")

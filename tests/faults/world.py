@@ -292,7 +292,7 @@ class World:
         for executor in self.executors:
             await executor.start()
         tasks = [asyncio.ensure_future(t) for t in (self.server(), self.killer(), self.weather(),
-                                                       self.supervise())]
+                                                       self.supervise(), self.tell())]
         try:
             await asyncio.wait_for(self.finished.wait(), seconds)
         except asyncio.TimeoutError:
@@ -332,6 +332,12 @@ class World:
             self.kills += 1
             await asyncio.sleep(self.dice.choice((0, 0, 0.2, 2)))
             await victim.start()
+
+    async def tell(self):
+        """How far it is, now and then."""
+        for n in range(1, 1000):
+            await asyncio.sleep(30)
+            print(f"{30 * n} s: {self.marked} jobs marked, {self.kills} kills", flush=True)
 
     async def supervise(self):
         """An executor that ends by itself is started again, as a kubelet does, and told of."""
