@@ -28,6 +28,17 @@ int lx_grace_parse(const json_t *results, struct lx_grace *ret_grace, struct lx_
     return 0;
 }
 
+json_t *lx_grace_json(const struct lx_grace *grace)
+{
+    json_t *table = json_object();
+    for (int kind = LX_FAIL_NONE + 1; kind < LX_FAIL_COUNT; kind++) {
+        if (grace->given[kind])
+            json_object_set_new(table, lx_failure_name((enum lx_failure_kind)kind),
+                                json_integer((json_int_t)(grace->ms[kind] / 1000)));
+    }
+    return json_pack("[n, {s:o}]", "grace", table);
+}
+
 uint64_t lx_grace_of(const struct lx_grace *grace, const struct lx_stuck *stuck)
 {
     return grace->given[stuck->kind] ? grace->ms[stuck->kind] : lx_stuck_grace_ms(stuck);

@@ -16,6 +16,9 @@ struct lx_grace {
  * is none, or a time that is not from 0 to 86,400 whole seconds. */
 int lx_grace_parse(const json_t *results, struct lx_grace *ret_grace, struct lx_err *err);
 
+/* The same as an array for lx_grace_parse, to be kept. The caller's. */
+json_t *lx_grace_json(const struct lx_grace *grace);
+
 /* The policy's, else lx_stuck_grace_ms. */
 uint64_t lx_grace_of(const struct lx_grace *grace, const struct lx_stuck *stuck);
 

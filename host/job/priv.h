@@ -118,6 +118,7 @@ struct lx_run {
     struct lx_grace grace;           /* the policy's, for this pod */
     enum lx_failure_kind stuck_kind; /* what the pod waits for in vain; NONE: it does not */
     uint64_t stuck_since_ms;
+    uint64_t stuck_seen_ms;       /* when that was looked at last */
     struct lx_list objects;       /* of struct lx_object */
     struct lx_policy *policy;     /* a reference; the one that planned first stays. NULL before */
     struct lx_decision *decision; /* about the Job that is planned; NULL when nothing is asked */

@@ -107,6 +107,7 @@ void lx_record_run(const struct lx_run *run)
     if (run->ending)
         put_failure(value, "failure", &run->failure);
     put_retry(value, run);
+    json_object_set_new(value, "grace", lx_grace_json(&run->grace));
     lx_journal_writer_put(run->ex->journal, key, value);
 }
 
@@ -153,4 +154,5 @@ void lx_record_read(struct lx_run *run, const json_t *value)
     read_objects(run, lx_json_arr(value, "objects"));
     read_failure(&run->failure, json_object_get(value, "failure"));
     read_retry(run, value);
+    (void)lx_grace_parse(lx_json_arr(value, "grace"), &run->grace, NULL);
 }

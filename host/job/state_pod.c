@@ -68,10 +68,14 @@ static void watch_stuck(struct lx_run *run)
 {
     struct lx_stuck stuck = lx_run_stuck(run);
     uint64_t now = lx_now_ms();
-    /* What is not seen while the API server is in trouble may be there all the same. */
-    if (stuck.kind != run->stuck_kind || !lx_watch_current(run->ex->watch))
+    /* What is not seen while the API server is in trouble may be there all the same: that time does
+     * not count. */
+    if (stuck.kind != run->stuck_kind)
         run->stuck_since_ms = now;
+    else if (!lx_watch_current(run->ex->watch))
+        run->stuck_since_ms += now - run->stuck_seen_ms;
     run->stuck_kind = stuck.kind;
+    run->stuck_seen_ms = now;
     lx_timer_stop(run->state_timer);
     if (stuck.kind == LX_FAIL_NONE)
         return;

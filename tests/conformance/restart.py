@@ -151,6 +151,20 @@ row("R", "and the log says which entry is incomplete", "pod_gone_while_away",
 
 
 @scenario
+def killed_while_podless(w):
+    begin(w, Script(podless=True, then=Script()), **AGAIN)
+    w.until(lambda: w.kube.made["jobs"], "a Job")
+    w.executor.kill()
+    w.executor.start()
+    w.marked().stopped()
+
+
+restart_row("the policy's grace holds after a restart", "killed_while_podless",
+            lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]) or
+            marked_once(w, "markComplete"))
+
+
+@scenario
 def cancelled_while_away(w):
     begin(w, held())
     shown(w, "setup.workspace", "three")

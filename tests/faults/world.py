@@ -111,6 +111,7 @@ class Executor:
             "LUNEXEC_LOG_UPDATE_INTERVAL": "200ms", "SRC_LOG_LEVEL": world.log_level,
             "SRC_HTTP_CLI_INTERNAL_TIMEOUT": "2s", "SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_BASE": "5ms",
             "SRC_HTTP_CLI_INTERNAL_RETRY_DELAY_MAX": "200ms",
+            "LUNEXEC_POLICY_DIR": os.path.abspath("tests/fixtures/hasty"),
             "LUNEXEC_SPOOL_DIR": str(self.home / "spool"),
             "LUNEXEC_STATE_DIR": str(self.home / "state") if world.state else "",
         }
