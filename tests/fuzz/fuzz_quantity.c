@@ -5,8 +5,8 @@
  */
 #include "app/settings_check.h"
 #include "lunexec/plan.h"
-#include "lunexec/text.h"
 #include "lunexec/quantity.h"
+#include "lunexec/text.h"
 
 #include <math.h>
 #include <stdint.h>
