@@ -23,7 +23,6 @@ struct lx_progress {
     struct lx_entries *entries;
     struct lx_map *told; /* texts that were told */
 
-    /* While the first container is waited for. */
     struct lx_timer *timer; /* NULL before lx_progress_wait and after lx_progress_stop */
     struct lx_kube *kube;
     struct lx_kube_call *call;
@@ -32,8 +31,10 @@ struct lx_progress {
     char *node;     /* "": none yet */
     char *refusal;  /* why there is no pod; NULL: not known */
     bool *events_denied;
-    uint64_t since_ms;
-    bool late; /* the wait is longer than an ordinary one */
+    bool waiting;      /* for a container to start */
+    size_t started;    /* containers that had, when the wait began */
+    uint64_t since_ms; /* while it waits */
+    bool late;         /* the wait is longer than an ordinary one */
 };
 
 struct lx_progress *lx_progress_new(struct lx_entries *entries)
@@ -48,6 +49,7 @@ void lx_progress_stop(struct lx_progress *progress)
 {
     lx_kube_cancel(lx_take(progress->call));
     lx_timer_free(lx_take(progress->timer));
+    progress->waiting = false;
 }
 
 void lx_progress_free(struct lx_progress *progress)
@@ -81,19 +83,22 @@ void lx_progress_told(struct lx_progress *progress, const char *text)
     (void)lx_map_put(progress->told, text, progress);
 }
 
-/* `text` decides whether it was told before. */
+/* `text` decides whether it was told before. Between two steps of a pod the entry of the first is
+ * still open. */
 static void tell(struct lx_progress *progress, const char *text)
 {
     if (lx_map_get(progress->told, text) || !lx_map_put(progress->told, text, progress))
         return;
-    lx_entry_line(entry_of(progress), text);
+    if (entry_ended(progress))
+        lx_entries_tell_open(progress->entries, text);
+    else
+        lx_entry_line(entry_of(progress), text);
 }
 
 void lx_progress_tell(struct lx_progress *progress, const char *text)
 {
     lx_auto(str) char *line = lx_strf("[lunexec] %s", text);
-    if (!entry_ended(progress))
-        tell(progress, line);
+    tell(progress, line);
 }
 
 /* ---- Events ---- */
@@ -170,14 +175,32 @@ static void list_events(struct lx_progress *progress)
 static void on_late(void *arg)
 {
     struct lx_progress *progress = arg;
-    if (entry_ended(progress)) {
-        lx_progress_stop(progress);
-        return;
-    }
     progress->late = true;
     tell_plainly(progress);
     if (!*progress->events_denied && !progress->call)
         list_events(progress);
+}
+
+static void begin_wait(struct lx_progress *progress, size_t started)
+{
+    progress->waiting = true;
+    progress->started = started;
+    progress->late = false;
+    progress->since_ms = lx_now_ms();
+    lx_timer_start(progress->timer, PATIENCE_MS, REPEAT_MS);
+}
+
+static void end_wait(struct lx_progress *progress, size_t started)
+{
+    if (progress->late && started > progress->started) {
+        char took[LX_DURATION_SIZE];
+        lx_format_duration((int64_t)(lx_now_ms() - progress->since_ms) / 1000 * 1000, took);
+        lx_auto(str) char *text = lx_strf("[lunexec] started after %s", took);
+        tell(progress, text);
+    }
+    progress->waiting = false;
+    lx_kube_cancel(lx_take(progress->call));
+    lx_timer_stop(progress->timer);
 }
 
 void lx_progress_wait(struct lx_progress *progress, const struct lx_progress_wait *wait)
@@ -188,15 +211,13 @@ void lx_progress_wait(struct lx_progress *progress, const struct lx_progress_wai
     free(lx_take(progress->pod_name));
     free(progress->node);
     free(lx_take(progress->refusal));
-    progress->late = false;
     progress->kube = wait->kube;
     progress->ns = lx_strdup(wait->ns);
     progress->job_name = lx_strdup(wait->job_name);
     progress->node = lx_strdup("");
     progress->events_denied = wait->events_denied;
-    progress->since_ms = lx_now_ms();
     progress->timer = lx_timer_new(wait->loop, on_late, progress);
-    lx_timer_start(progress->timer, PATIENCE_MS, REPEAT_MS);
+    begin_wait(progress, 0);
 }
 
 /* ---- The pod ---- */
@@ -208,7 +229,15 @@ static bool is_news(const struct lx_container *c)
            !lx_streq(c->reason, "PodInitializing") && !lx_streq(c->reason, "ContainerCreating");
 }
 
-/* Keeps what a late start is explained with; ends the wait when a container has started. */
+static size_t count_in(const struct lx_pod *pod, enum lx_container_state state)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < pod->n_containers; i++)
+        n += pod->containers[i].state == state;
+    return n;
+}
+
+/* Keeps what a late start is explained with. */
 static void follow_start(struct lx_progress *progress, const struct lx_pod *pod)
 {
     if (!progress->timer)
@@ -217,26 +246,16 @@ static void follow_start(struct lx_progress *progress, const struct lx_pod *pod)
     free(progress->node);
     progress->pod_name = lx_strdup(pod->name);
     progress->node = lx_strdup(pod->node);
-    for (size_t i = 0; i < pod->n_containers; i++) {
-        if (pod->containers[i].state == LX_CONTAINER_WAITING)
-            continue;
-        if (progress->late) {
-            char took[LX_DURATION_SIZE];
-            lx_format_duration((int64_t)(lx_now_ms() - progress->since_ms) / 1000 * 1000, took);
-            lx_auto(str) char *text = lx_strf("[lunexec] started after %s", took);
-            tell(progress, text);
-        }
-        lx_progress_stop(progress);
-        return;
-    }
+    size_t waiting = count_in(pod, LX_CONTAINER_WAITING), started = pod->n_containers - waiting;
+    bool waits = count_in(pod, LX_CONTAINER_RUNNING) == 0 && (waiting > 0 || started == 0);
+    if (progress->waiting && (!waits || started > progress->started))
+        end_wait(progress, started);
+    if (waits && !progress->waiting)
+        begin_wait(progress, started);
 }
 
 void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod)
 {
-    if (entry_ended(progress)) {
-        lx_progress_stop(progress);
-        return;
-    }
     if (*pod->unscheduled) {
         lx_auto(str) char *text = lx_strf("[lunexec] waiting for a node: %s", pod->unscheduled);
         tell(progress, text);

@@ -26,11 +26,13 @@ import podtests
 import policytests
 import reloadtests
 import upgradetests
+import waittests
 from checks import equal, holds, status_number
 from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
 
-TESTS = [*podtests.TESTS, *upgradetests.TESTS, *reloadtests.TESTS, *killtests.TESTS, *apitests.TESTS]
+TESTS = [*podtests.TESTS, *upgradetests.TESTS, *reloadtests.TESTS, *killtests.TESTS, *apitests.TESTS,
+         *waittests.TESTS]
 
 
 def test(function):
