@@ -137,8 +137,8 @@ class StandIn(Process):
     def records(self):
         if not self.record_path.exists():
             return []
-        with open(self.record_path, encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines if line.endswith("\n")]
+        *lines, _ = self.record_path.read_bytes().split(b"\n")  # the last one may still be written
+        return [json.loads(line) for line in lines]
 
     def calls(self, part, **match):
         """Recorded calls whose "METHOD path" contains `part`."""
