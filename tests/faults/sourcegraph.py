@@ -6,7 +6,7 @@ import time
 from peer import Answer, Peer
 
 PASSWORD = "hunter2hunter2hunter2"
-STALL_S = 25
+STALL_S = 15
 
 
 class Record:

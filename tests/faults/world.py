@@ -33,8 +33,8 @@ class Plan:
 
     def __init__(self, job, dice, faults):
         self.job = job
-        self.start_s = dice.uniform(0, 0.1)
-        self.step_s = dice.choice((0.002, 0.01, 0.03, 0.1))
+        self.start_s = 0 if job.short else dice.uniform(0, 0.1)
+        self.step_s = 0 if job.short else dice.choice((0.002, 0.01, 0.03, 0.1))
         self.burst = dice.choice((1, 3, 20))
         self.pull = self.trouble = None
         if faults and dice.random() < 0.04:
@@ -52,12 +52,11 @@ class Plan:
 class Job:
     """What a job is, for all of its attempts."""
 
-    def __init__(self, id, chaos, faults):
+    def __init__(self, id, chaos, faults, short):
         dice = chaos.dice("job", id)
-        self.id, self.chaos, self.faults = id, chaos, faults
-        self.steps = dice.choice((1, 1, 1, 2, 3))
+        self.id, self.chaos, self.faults, self.short = id, chaos, faults, short
+        self.steps = 1 if short else dice.choice((1, 1, 1, 2, 3))
         self.secret = SECRET.format(id)
-        self.payload = payload(id, self.steps, self.secret)
         self.fails = self.cancelled = self.forgotten = None
         if dice.random() < 0.12:
             self.fails = f"step-kubernetes-step-{dice.randrange(self.steps)}-run"
@@ -65,6 +64,10 @@ class Job:
             self.cancelled = dice.uniform(0, 1)
         elif faults and dice.random() < 0.02:
             self.forgotten = dice.uniform(0, 1)
+
+    @property
+    def payload(self):
+        return payload(self.id, self.steps, self.secret)
 
     def text(self, name):
         """The output of a container."""
@@ -135,9 +138,10 @@ class Executor:
 
 class World:
     def __init__(self, seed, folder, jobs, rate=0.05, kill_every=20, slots=8, state=True, executors=2,
-                 faults=True, log_level="info"):
+                 faults=True, log_level="info", short=False):
         self.seed, self.folder, self.state = seed, pathlib.Path(folder), state
         self.kill_every, self.faults, self.log_level = kill_every, faults, log_level
+        self.short = short  # the jobs do little, and are forgotten when they are marked
         self.chaos = Chaos(seed, rate if faults else 0)
         self.dice = random.Random(f"{seed}/world")
         self.violations, self.traces = [], {}
@@ -145,10 +149,11 @@ class World:
         names = ["ex-a", "ex-b", "ex-c"][:executors]
         self.kube = Kubernetes(self.chaos, self, full_rbac=names[1:])
         self.executors = [Executor(self, name, slots) for name in names]
-        self.jobs = {id: Job(id, self.chaos, faults) for id in range(1, jobs + 1)}
-        self.marked = self.kills = self.pauses = 0
+        self.jobs = {id: Job(id, self.chaos, faults, short) for id in range(1, jobs + 1)}
+        self.marked = self.kills = self.pauses = self.pods = self.hand_overs = 0
         self.outcomes, self.messages, self.most = {}, {}, {}
         self.finished = asyncio.Event()
+        self.strikes = []
 
     # --- what the models ask and tell
 
@@ -176,6 +181,7 @@ class World:
         self.check_alive(id, attempts)
         token = attempts[-1].owner
         attempts[-1].epoch = record.epoch
+        self.pods += 1
         alive = sum(1 for pod in self.kube.pods.values() if pod.owner == token and pod.alive())
         self.most[token] = max(self.most.get(token, 0), alive)
         slots = next(e.slots for e in self.executors if e.name == token)
@@ -225,6 +231,10 @@ class World:
             if innocent:
                 self.wrong(f"job {id} failed without a reason: {message}")
         self.check_logs(record, job, pods, mark)
+        if self.short:
+            record.entries = []
+            self.kube.truth.pop(id, None)
+            self.traces.pop(id, None)
         if self.marked == len(self.jobs):
             self.finished.set()
 
@@ -302,6 +312,7 @@ class World:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self.strikes)
         self.chaos.calm = True
         await self.end()
 
@@ -314,25 +325,43 @@ class World:
         """Kills after about every so many marks, at a random moment."""
         if not self.kill_every:
             return
-        at = self.marked + self.dice.randint(self.kill_every // 2, self.kill_every * 3 // 2)
+        at = 0
         while True:
-            await asyncio.sleep(0.01)
-            if self.marked < at:
-                continue
-            await asyncio.sleep(self.dice.uniform(0, 0.5))
-            at = self.marked + self.dice.randint(self.kill_every // 2, self.kill_every * 3 // 2)
-            victim = self.dice.choice(self.executors)
-            if self.dice.random() < 0.1:
-                process = victim.process
-                process.send_signal(signal.SIGSTOP)
-                await asyncio.sleep(self.dice.uniform(0.5, 4))
-                process.send_signal(signal.SIGCONT)
-                self.pauses += 1
-                continue
+            at += self.dice.randint(self.kill_every // 2, self.kill_every * 3 // 2)
+            while self.marked < at or not any(e.wanted for e in self.executors):
+                await asyncio.sleep(0.01)
+            victim = self.dice.choice([e for e in self.executors if e.wanted])
+            self.strikes.append(asyncio.ensure_future(self.strike(victim)))
+
+    async def strike(self, victim):
+        await asyncio.sleep(self.dice.uniform(0, 0.5))
+        if not victim.wanted or self.finished.is_set():
+            return
+        if self.dice.random() < 0.1:
+            victim.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(self.dice.uniform(0.5, 4))
+            if victim.process.returncode is None:
+                victim.process.send_signal(signal.SIGCONT)
+            self.pauses += 1
+            return
+        if self.state and self.dice.random() < 0.1:
+            await self.hand_over(victim)
+        else:
             await victim.kill()
             self.kills += 1
-            await asyncio.sleep(self.dice.choice((0, 0, 0.2, 2)))
-            await victim.start()
+        await asyncio.sleep(self.dice.choice((0, 0, 0.2, 2)))
+        await victim.start()
+
+    async def hand_over(self, executor):
+        """It ends by itself, and another process goes on with what runs."""
+        self.hand_overs += 1
+        try:
+            status = await asyncio.wait_for(executor.kill(signal.SIGUSR2), 20)
+        except asyncio.TimeoutError:
+            await executor.kill()
+            status = "no end within 20 s"
+        if status != 0:
+            self.wrong(f"{executor.name}: {status} after SIGUSR2: {executor.log()[-1500:]}")
 
     async def tell(self):
         """How far it is, now and then."""
