@@ -120,9 +120,17 @@ class Executor:
         }
         env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         with open(self.log_path, "ab") as log:
+            self.begins_at = log.tell()
             self.process = await asyncio.create_subprocess_exec(
                 BINARY, "run", env=env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
         self.wanted = True
+
+    async def ready(self):
+        """Waits until it takes signals: before that they end it."""
+        while self.process.returncode is None:
+            if b"msg=ready" in self.log_path.read_bytes()[self.begins_at:]:
+                return
+            await asyncio.sleep(0.05)
 
     async def kill(self, number=signal.SIGKILL):
         self.wanted = False
@@ -355,11 +363,13 @@ class World:
     async def hand_over(self, executor):
         """It ends by itself, and another process goes on with what runs."""
         self.hand_overs += 1
+        executor.wanted = False
         try:
+            await asyncio.wait_for(executor.ready(), 20)
             status = await asyncio.wait_for(executor.kill(signal.SIGUSR2), 20)
         except asyncio.TimeoutError:
             await executor.kill()
-            status = "no end within 20 s"
+            status = "not ready or no end within 20 s"
         if status != 0:
             self.wrong(f"{executor.name}: {status} after SIGUSR2: {executor.log()[-1500:]}")
 
@@ -397,15 +407,18 @@ class World:
             if not left:
                 break
             await asyncio.sleep(0.1)
-        for name in left:
+        # Without a state directory nobody knows what a killed executor had made.
+        for name in left if self.state else ():
             id = re.search(r"batches-(\d+)", name)
             self.wrong(f"left in the cluster: {name}", int(id[1]) if id else None)
         for executor in self.executors:
             try:
+                if self.kill_every:
+                    await asyncio.wait_for(executor.ready(), 30)
                 status = await asyncio.wait_for(executor.kill(signal.SIGTERM), 30)
             except asyncio.TimeoutError:
                 await executor.kill()
-                status = "no end within 30 s"
+                status = "not ready or no end within 30 s"
             if status != 0:
                 self.wrong(f"{executor.name}: {status} after SIGTERM: {executor.log()[-1500:]}")
             log = executor.log()
