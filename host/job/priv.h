@@ -133,6 +133,7 @@ struct lx_run {
     size_t file_index;          /* FETCHING */
     uint64_t conflict_until_ms; /* CREATING: for the leftover to be gone; 0: there is none */
     bool conflict_told;         /* that it is being removed */
+    bool conflict_job_gone;     /* no Job is in the way any more */
     uint64_t call_ms;           /* when the operation underway began, for metrics */
     struct lx_object *cleaning; /* what is being deleted */
     struct lx_job *next;        /* the same job, given to us anew; NULL: it was not */

@@ -12,9 +12,22 @@
 #define GONE_PATIENCE_MS 120000
 #define GONE_PAUSE_MS 500
 
+/* What is in the way: the object of that name, or before it a Job of the run's, whose pod may use
+ * the object and hold it. */
+static struct lx_object *in_the_way(const struct lx_run *run)
+{
+    struct lx_object *next = lx_objects_next(&run->objects);
+    lx_list_each (it, &run->objects) {
+        struct lx_object *object = lx_container_of(it, struct lx_object, link);
+        if (object->role == LX_OBJECT_JOB && !object->made && !run->conflict_job_gone)
+            return object;
+    }
+    return next;
+}
+
 static void fail(struct lx_run *run, const struct lx_kube_result *result)
 {
-    const struct lx_object *object = lx_objects_next(&run->objects);
+    const struct lx_object *object = in_the_way(run);
     lx_run_fail(run, lx_failure_of_answer(result->status, result->err.text),
                 "creating %s %s, which is there already: %s", object->what, object->name,
                 result->err.text);
@@ -65,7 +78,7 @@ static void refuse(struct lx_run *run, const struct lx_object *object, const jso
 static void on_looked(void *arg, const struct lx_kube_result *result)
 {
     struct lx_run *run = arg;
-    struct lx_object *object = lx_objects_next(&run->objects);
+    struct lx_object *object = in_the_way(run);
     const json_t *metadata = lx_json_obj(result->object, "metadata");
     const char *uid = lx_json_str(metadata, "uid", NULL);
     run->kube_call = NULL;
@@ -73,8 +86,13 @@ static void on_looked(void *arg, const struct lx_kube_result *result)
         fail(run, result);
         return;
     }
+    if (!result->ok && object != lx_objects_next(&run->objects)) {
+        run->conflict_job_gone = true;
+        lx_run_conflict(run);
+        return;
+    }
     enum lx_owner owner = uid ? lx_owner_of(run, metadata) : LX_OWNER_EARLIER;
-    if (owner == LX_OWNER_RUN)
+    if (owner == LX_OWNER_RUN && object == lx_objects_next(&run->objects))
         lx_run_created(run, object, result->object);
     else if (run->failure.kind != LX_FAIL_NONE)
         lx_run_go(run, LX_STATE_CLEANING);
@@ -88,7 +106,7 @@ static void on_looked(void *arg, const struct lx_kube_result *result)
 
 void lx_run_conflict(struct lx_run *run)
 {
-    const struct lx_object *object = lx_objects_next(&run->objects);
+    const struct lx_object *object = in_the_way(run);
     uint64_t now = lx_now_ms();
     if (run->conflict_until_ms == 0)
         run->conflict_until_ms = now + GONE_PATIENCE_MS;

@@ -38,7 +38,7 @@ void lx_run_created(struct lx_run *run, struct lx_object *object, const json_t *
 {
     object->made = true;
     run->conflict_until_ms = 0;
-    run->conflict_told = false;
+    run->conflict_told = run->conflict_job_gone = false;
     free(object->uid);
     object->uid = lx_strdup(lx_json_str(lx_json_obj(answer, "metadata"), "uid", NULL));
     if (object->role == LX_OBJECT_JOB) {

@@ -134,6 +134,9 @@ row("11.2", "leftovers are deleted by their UID, and a Job with its pods", "left
                      (("secrets", SECRET), ("jobs", NAME)) for d in deletes(w, kind, name)[:1]],
                     [({"uid": "uid-of-" + SECRET}, "Foreground"),
                      ({"uid": "uid-of-" + NAME}, "Foreground")]))
+row("11.2", "a leftover Job goes before what its pod uses", "leftover",
+    lambda w: equal([c.name for c in w.kube.calls if c.method == "DELETE" and
+                     not c.json.get("dryRun")][:2], [NAME, SECRET]))
 row("11.2", "a leftover that takes its time is waited for", "leftover_slow",
     lambda w: equal((w.facts["made"], [m.name for m in w.frontend.marks()]), (0, ["markComplete"])))
 row("11.2", "an object of the same name that is not ours stays", "leftover_foreign",
