@@ -1,0 +1,288 @@
+"""An executor that is killed in each state of a job, or hands over, and what the next process with
+the same state directory makes of it."""
+import os
+import pathlib
+import signal
+import tempfile
+import threading
+
+from frontend import Frontend, payload
+from httpd import Drop
+from kube import Kube, Script, status
+from outcomes import CONTAINER, NAME, ONE, RUN
+from restart import TEXT, begin, held, marked_once, of, restart_row, shown
+from shared import repository
+from suite import equal, has, row, scenario
+
+SICK = [(500, "sick")] * 100000
+OUTPUT = "stdout: one\nstdout: two\nstdout: three\n"
+LOGS = {"setup-workspace": TEXT, CONTAINER: TEXT}
+
+
+def state_entered(w, state):
+    """Its own log says that the executor entered the state with the job."""
+    w.until(lambda: f"state={state}\n" in w.executor.log, f"state {state}")
+
+
+def kube_sick(w, verb, kind):
+    w.kube.refusals[(verb, kind)] = [status(503, "ServiceUnavailable", "sick")] * 100000
+
+
+def killed(state, jobs, script=None, payloads=None, holding=None, released=None, rules=(), **settings):
+    """One row of kills: `holding(w)` keeps the job in that state, `released(w)` lets it go after the
+    kill. Then the job is complete, with at most `jobs` Jobs in all, one at a time."""
+    def play(w):
+        w.frontend, w.kube = Frontend(), Kube(script() if script else Script(logs=LOGS))
+        w.frontend.strict = True
+        if holding:
+            holding(w)
+        w.start(payloads or payload(dockerSteps=ONE), keep_state=True, rules=rules, **settings)
+        state_entered(w, state)
+        w.executor.kill()
+        w.frontend.rules.clear()
+        w.kube.refusals.clear()
+        if released:
+            released(w)
+        w.executor.start()
+        w.until(lambda: any(m.status == 204 for m in w.frontend.marks()), "a mark")
+        w.stopped()
+    play.__name__ = "killed_in_" + state.lower()
+    scenario(play)
+    restart_row(f"killed in {state}: the job is complete, once", play.__name__,
+                lambda w: equal([m.name for m in w.frontend.marks() if m.status == 204],
+                                ["markComplete"]) or equal(w.kube.most, 1) or
+                len(w.kube.names) <= jobs)
+    row("R", f"killed in {state}: the logs are whole, once", play.__name__, lambda w: equal(
+        [e["out"] for e in of(w, RUN) if e["exitCode"] == 0], [OUTPUT]))
+
+
+FILES = payload(dockerSteps=ONE, files={
+    "input.json": {"content": "e30="}, "tool": {"bucket": "b", "key": "tool-1"}})
+
+
+def has_file(w):
+    w.frontend.files["b/tool-1"] = b"tool"
+
+
+def pod_at_last(w):
+    w.kube.script.podless = False
+    job = w.kube.made["jobs"][NAME]
+    threading.Thread(target=w.kube.run, args=[job], daemon=True).start()
+
+
+# Not held: the kill may come a little later.
+killed("QUEUED", 2)
+killed("FETCHING", 1, payloads=FILES, holding=has_file, rules=[("tool-1", *SICK)])
+killed("PLANNING", 2)
+killed("PARKED", 2)
+killed("CREATING", 1, holding=lambda w: kube_sick(w, "create", "jobs"))
+killed("PENDING", 1, script=lambda: Script(logs=LOGS, podless=True), released=pod_at_last)
+killed("RUNNING", 1, script=held, released=lambda w: w.kube.release())
+killed("DRAINING_LOGS", 1, holding=lambda w: kube_sick(w, "get", "pods"))
+killed("CLEANING", 1, holding=lambda w: kube_sick(w, "delete", "jobs"))
+killed("FLUSHING", 1, rules=[("updateExecutionLogEntry", *SICK)])
+killed("REPORTING", 1, rules=[("markComplete", *SICK)])
+
+
+class Silent(Kube):
+    """Makes the first Job, and does not answer before `go`."""
+
+    def __init__(self, script):
+        self.go = threading.Event()
+        self.asked = False
+        super().__init__(script)
+
+    def answer(self, call):
+        answer = super().answer(call)
+        if call.method == "POST" and call.name == "jobs" and not self.asked:
+            self.asked = True
+            self.go.wait(20)
+            raise Drop
+        return answer
+
+
+@scenario
+def killed_unanswered(w):
+    """The Job is made, and the executor dies before it knows."""
+    w.frontend, w.kube = Frontend(), Silent(held())
+    w.frontend.strict = True
+    w.start(payload(dockerSteps=ONE), keep_state=True)
+    w.until(lambda: w.kube.made["pods"], "the pod")
+    w.executor.kill()
+    w.kube.go.set()
+    w.executor.start()
+    w.kube.wait(lambda: len(w.kube.names) == 2, 20, "second Job")
+    w.facts["most"] = w.kube.most
+    w.kube.release()
+    w.marked().stopped()
+
+
+restart_row("a Job whose create was not answered before the kill is replaced, never two at once",
+            "killed_unanswered",
+            lambda w: equal((w.kube.names, w.facts["most"]), ([NAME, NAME], 1)) or
+            marked_once(w, "markComplete"))
+
+
+@scenario
+def mark_answer_lost(w):
+    """The frontend has taken the mark; the executor dies before it knows."""
+    begin(w, Script(logs=LOGS), rules=[("markComplete", *["drop"] * 100000)])
+    w.called("markComplete")
+    w.executor.kill()
+    w.frontend.rules.clear()
+    w.frontend.unknown.add("42")
+    w.facts["marks"] = len(w.frontend.marks())
+    w.executor.start()
+    w.until(lambda: state_dir_empty(w), "an empty journal")
+    w.stopped()
+
+
+def state_dir_empty(w):
+    journal = w.executor.log_path.with_name("state") / "journal"
+    return journal.exists() and journal.stat().st_size == 0
+
+
+restart_row("a job that was marked already is not marked again", "mark_answer_lost",
+            lambda w: equal(len(w.frontend.marks()), w.facts["marks"]))
+
+
+@scenario
+def lost_while_away(w):
+    """The frontend gave the job to somebody else."""
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    w.executor.kill()
+    w.frontend.unknown.add("42")
+    w.facts["calls"] = len(w.frontend.calls)
+    w.executor.start()
+    w.until(lambda: state_dir_empty(w), "an empty journal")
+    w.stopped()
+
+
+restart_row("a job that was lost meanwhile is only removed", "lost_while_away",
+            lambda w: equal([c.name for c in w.frontend.calls[w.facts["calls"]:]
+                             if c.name not in ("heartbeat", "dequeue", "auth")], []))
+
+# --- hand-over
+
+
+def handed_over(w, take_over):
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    first = w.executor.process
+    take_over(w, first)
+    w.facts["status"] = first.wait(20)
+    beats = len(w.frontend.of("heartbeat"))
+    w.until(lambda: any(c.json.get("jobIds") == [42] for c in w.frontend.of("heartbeat")[beats:]),
+            "a heartbeat of the second process")
+    w.kube.release()
+    w.marked().stopped()
+
+
+@scenario
+def hand_over_signal(w):
+    def take_over(w, first):
+        first.send_signal(signal.SIGUSR2)
+        first.wait(20)
+        w.executor.start()
+    handed_over(w, take_over)
+
+
+@scenario
+def hand_over_asked(w):
+    """A second process is started with the same directory, while the first still runs. It holds the
+    directory for a while before it hands it on."""
+    handed_over(w, lambda w, first: w.executor.start())
+
+
+for name, how in (("hand_over_signal", "SIGUSR2"), ("hand_over_asked", "a second process")):
+    restart_row(f"{how}: the job goes on, in the same pod", name,
+                lambda w: equal((w.kube.names, w.facts["status"], w.status), ([NAME], 0, 0)) or
+                marked_once(w, "markComplete"))
+    row("R", f"{how}: one dequeue, one name", name, lambda w: equal(
+        (len([c for c in w.frontend.of("dequeue") if c.status == 200]),
+         len({c.json["executorName"] for c in w.frontend.of("heartbeat")})), (1, 1)))
+
+# --- without a state directory that can be used
+
+
+@scenario
+def state_unusable(w):
+    """It is a file."""
+    with tempfile.NamedTemporaryFile() as file:
+        w.start(payload(dockerSteps=ONE), LUNEXEC_STATE_DIR=file.name).marked()
+        w.executor.signal(signal.SIGUSR2)
+        w.until(lambda: "SIGUSR2 is ignored" in w.executor.log, "a word about SIGUSR2")
+        w.stopped()
+
+
+row("R", "a state directory that cannot be used: jobs run", "state_unusable",
+    lambda w: marked_once(w, "markComplete") or equal(w.status, 0))
+row("R", "a state directory that cannot be used: said once, with what is given up", "state_unusable",
+    lambda w: equal(w.log.count("running without a state directory"), 1) or
+    has(w.log, "jobs that run when this process dies are lost", "LUNEXEC_STATE_DIR="))
+
+# --- the shared-volume layout
+
+
+def shared(w, script, **settings):
+    w.folder = tempfile.TemporaryDirectory()
+    w.frontend, w.kube = Frontend(), Kube(script)
+    w.frontend.strict = True
+    w.frontend.git_root = w.folder.name + "/git"
+    w.data = pathlib.Path(w.folder.name, "data")
+    w.data.mkdir()
+    w.start(payload(commit=repository(w.frontend.git_root)), keep_state=True, **{
+        "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME": "sg-pvc",
+        "LUNEXEC_WORKSPACE_DIR": str(w.data), **settings})
+
+
+def shared_ends(w):
+    w.marked().stopped()
+    w.left = os.listdir(w.data)
+    w.folder.cleanup()
+
+
+@scenario
+def shared_killed_cloning(w):
+    """The first process never gets its clone."""
+    with tempfile.TemporaryDirectory() as folder:
+        w.hang = pathlib.Path(folder, "hang")
+        w.hang.touch()
+        git = pathlib.Path(folder, "git")
+        git.write_text(f'#!/bin/sh\ncase "$*" in *fetch*) while [ -e {w.hang} ]; do sleep 0.05; '
+                       'done;; esac\nexec /usr/bin/git "$@"\n')
+        git.chmod(0o755)
+        shared(w, Script(), PATH=f"{folder}:{os.environ['PATH']}")
+        w.until(lambda: w.frontend.log("setup.git.fetch"), "git fetch")
+        w.executor.kill()
+        w.hang.unlink()
+        w.executor.start()
+        shared_ends(w)
+
+
+@scenario
+def shared_killed_in_step(w):
+    """In the second of three steps."""
+    def act(container):
+        if container == "step-kubernetes-step-0-run":
+            w.go.wait(20)
+    w.go = threading.Event()
+    shared(w, Script(logs={"step-kubernetes-step-0-run": TEXT}, act=act))
+    shown(w, "step.kubernetes.step.0.run", "three")
+    w.executor.kill()
+    w.executor.start()
+    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
+    w.go.set()
+    shared_ends(w)
+
+
+for name, sentence in (("shared_killed_cloning", "while it clones"),
+                       ("shared_killed_in_step", "while a step runs")):
+    restart_row(f"shared volume, killed {sentence}: complete, each step ran once", name,
+                lambda w: marked_once(w, "markComplete") or
+                equal([n.rsplit(".", 1)[1] for n in w.kube.names], ["pre", "run", "post"]))
+    row("R", f"shared volume, killed {sentence}: no workspace is left", name,
+        lambda w: equal(w.left, []))
+row("R", "shared volume, killed while a step runs: its log is whole", "shared_killed_in_step",
+    lambda w: equal([e["out"] for e in of(w, "step.kubernetes.step.0.run")], [OUTPUT]))
