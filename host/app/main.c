@@ -2,6 +2,7 @@
  * The command line.
  */
 #include "app/policy.h"
+#include "app/restrict.h"
 #include "app/run.h"
 #include "app/settings.h"
 #include "app/validate.h"
@@ -141,8 +142,12 @@ static bool complete_descriptors(void)
 
 int main(int argc, char **argv)
 {
+    struct lx_err err;
     if (!complete_descriptors())
         return 1;
+    if (lx_restrict_dumps(&err) < 0)
+        fprintf(stderr, "lunexec: warning: a core dump may hold secrets: %s\n", err.text);
+    lx_json_wipe_freed();
     char run_name[] = "run", *run_argv[] = {run_name, NULL};
     for (char *const *env = environ; *env; env++) {
         if (lx_streq(*env, "SANITY_CHECK=true"))

@@ -4,6 +4,7 @@
 #include "app/parts.h"
 #include "app/relay.h"
 #include "app/reload.h"
+#include "app/restrict.h"
 #include "app/startup.h"
 #include "app/state.h"
 #include "lunexec/executor.h"
@@ -42,6 +43,7 @@ struct app {
     struct lx_startup *git, *ping;
     struct lx_queue *queue;
     struct lx_executor *executor;
+    struct lx_restriction restriction;
     bool stopping;
     int status;
 };
@@ -238,7 +240,7 @@ static void on_policy_ready(void *arg, const struct lx_err *err)
         return;
     }
     lx_health_set_policy(app->health, policy_status, app);
-    app->git = lx_startup_git(app->loop, on_git_version, app);
+    app->git = lx_startup_git(app->loop, app->environment, on_git_version, app);
 }
 
 static int open_policy(struct app *app, struct lx_err *err)
@@ -365,10 +367,12 @@ static int run_loop(struct app *app)
         fprintf(stderr, "lunexec: %s\n", err.text);
         return 1;
     }
-    if (open_all(app, &err) < 0)
+    if (open_all(app, &err) < 0) {
         fail(app, err.text);
-    else
+    } else {
+        lx_restrict_report(&app->restriction, app->log);
         lx_loop_run(app->loop);
+    }
     close_all(app);
     lx_loop_free(app->loop);
     lx_http_global_done();
@@ -390,10 +394,12 @@ int lx_run_main(const struct lx_env *env)
     int status = 1;
     if (lx_app_configure(env, &app.settings, &app.kube_config) == 0) {
         app.log = lx_log_new(STDERR_FILENO, app.settings.log_level, app.settings.log_format);
+        lx_settings_scrub(env);
         log_warnings(&app, env);
         lx_auto(str) char *layout = lx_app_settle_layout(&app.settings);
         if (layout)
             lx_log(app.log, LX_LOG_WARN, layout);
+        lx_restrict_self(&app.settings, env, &app.restriction);
         status = run_loop(&app);
         lx_log_free(app.log);
     }

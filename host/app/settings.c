@@ -83,6 +83,20 @@ int lx_settings_read(struct lx_settings *settings, const struct lx_env *env,
     return r.result;
 }
 
+static void scrub_one(const struct lx_setting *setting, void *arg)
+{
+    const struct lx_env *env = arg;
+    const char *value;
+    while (setting->secret && ((value = lx_env_find(env, setting->name, NULL)) ||
+                               (setting->also && (value = lx_env_find(env, setting->also, NULL)))))
+        explicit_bzero((char *)(uintptr_t)value, strlen(value));
+}
+
+void lx_settings_scrub(const struct lx_env *env)
+{
+    lx_settings_each(scrub_one, (void *)(uintptr_t)env);
+}
+
 static void free_one(const struct lx_setting *setting, void *arg)
 {
     if (setting->at != LX_SETTING_UNUSED)

@@ -59,6 +59,7 @@ struct lx_settings {
     char *network_profile;
     json_t *network_frontend, *network_dns, *network_listed, *network_blocked;
     bool user_namespaces;
+    bool self_restriction;
     char *policy_dir, *policy_shadow_dir, *library_dir, *firewall_profile, *guardrails, *spool_dir,
         *workspace_dir, *listen, *reported_version;
     bool policy_dry_run;
@@ -82,6 +83,10 @@ struct lx_env {
 int lx_settings_read(struct lx_settings *ret_settings, const struct lx_env *env,
                      struct lx_buf *problems);
 void lx_settings_done(struct lx_settings *settings);
+
+/* Overwrites the values of secret settings in the environment's own memory, from where anybody of
+ * the same user could read them, and child processes inherit them; they count as unset then. */
+void lx_settings_scrub(const struct lx_env *env);
 
 /* Appends one line for each variable that has no meaning here but nearly the name of one that has;
  * those that Kubernetes makes of Services are none of our business (operations 12b). */

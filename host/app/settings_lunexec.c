@@ -168,6 +168,14 @@ static const struct lx_setting table[] = {
      .at = FIELD(listen),
      .fallback = ":6060",
      .help = "Address of /metrics, /healthz and /ready; \"off\": none."},
+    {.name = "LUNEXEC_SELF_RESTRICTION",
+     .type = LX_SET_BOOL,
+     .at = FIELD(self_restriction),
+     .fallback = "true",
+     .help = "The executor gives up system calls that it has no use for, writing elsewhere than in "
+             "its own directories, and running programs from elsewhere than the system's and "
+             "PATH's, as far as the kernel has seccomp and Landlock; false: where that is in the "
+             "way."},
     {.name = "LUNEXEC_REPORTED_VERSION",
      .type = LX_SET_STRING,
      .at = FIELD(reported_version),

@@ -288,7 +288,7 @@ void lx_setting_free(const struct lx_setting *setting, void *value)
     case LX_SET_QUANTITY:
     case LX_SET_URL:
     case LX_SET_MOUNTS:
-        free(*(char **)value);
+        lx_secret_free(*(char **)value);
         break;
     case LX_SET_LIST:
         if (setting->policy_key)

@@ -86,10 +86,20 @@ static void on_git_timeout(void *arg)
     git_end(startup);
 }
 
-struct lx_startup *lx_startup_git(struct lx_loop *loop,
+static const char *path_of(char *const *environment)
+{
+    for (; *environment; environment++) {
+        if (lx_starts_with(*environment, "PATH="))
+            return *environment;
+    }
+    return NULL;
+}
+
+struct lx_startup *lx_startup_git(struct lx_loop *loop, char *const *environment,
                                   void (*done)(void *arg, const char *version), void *arg)
 {
     static const char *const argv[] = {"git", "version", NULL};
+    const char *const env[] = {path_of(environment), NULL};
     struct lx_startup *startup = lx_alloc(sizeof *startup);
     startup->loop = loop;
     startup->git_done = done;
@@ -98,6 +108,7 @@ struct lx_startup *lx_startup_git(struct lx_loop *loop,
     lx_buf_init(&startup->output, 4096);
     struct lx_child_opts opts = {
         .argv = argv,
+        .env = env,
         .on_out = on_output,
         .on_err = ignore_output,
         .on_exit = on_git_exit,

@@ -10,9 +10,9 @@
 
 struct lx_startup;
 
-/* Asks `git version`; `done` gets "2.45.2", or "" when git is missing or silent for 5 s (contract
- * 1.6). Deferred. */
-struct lx_startup *lx_startup_git(struct lx_loop *loop,
+/* Asks `git version`, which gets PATH of `environment` (ours, NAME=value) and nothing else; `done`
+ * gets "2.45.2", or "" when git is missing or silent for 5 s (contract 1.6). Deferred. */
+struct lx_startup *lx_startup_git(struct lx_loop *loop, char *const *environment,
                                   void (*done)(void *arg, const char *version), void *arg);
 
 /* Pings until the frontend answers; `done` gets NULL then, or LX_E_AUTH when it refuses the

@@ -18,6 +18,7 @@
 
 struct validate {
     struct lx_settings settings;
+    char *const *environment; /* ours, for git */
     struct lx_kube_config kube_config;
     struct lx_loop *loop;
     struct lx_log *log;
@@ -163,7 +164,7 @@ static void start(struct validate *v)
     check_folder(v, "LUNEXEC_SPOOL_DIR", v->settings.spool_dir);
     if (v->settings.shared_volume)
         check_folder(v, "LUNEXEC_WORKSPACE_DIR", v->settings.workspace_dir);
-    v->git = lx_startup_git(v->loop, on_git_version, v);
+    v->git = lx_startup_git(v->loop, v->environment, on_git_version, v);
     v->pending++;
     if (lx_app_http(v->loop, &v->settings, &v->http, &err) < 0)
         problem(v, err.text);
@@ -218,7 +219,7 @@ static void print_warnings(const struct lx_env *env)
 
 int lx_validate_main(const struct lx_env *env)
 {
-    struct validate v = {0};
+    struct validate v = {.environment = env->vars};
     print_warnings(env);
     if (lx_app_configure(env, &v.settings, &v.kube_config) < 0) {
         v.status = 1;

@@ -14,19 +14,49 @@ void lx_buf_init(struct lx_buf *buf, size_t max)
     *buf = (struct lx_buf)LX_BUF_INIT(max);
 }
 
+static void empty(struct lx_buf *buf)
+{
+    *buf = (struct lx_buf){.max = buf->max, .secret = buf->secret};
+}
+
+/* Overwrites what stands from `at` on, if it is secret. */
+static void wipe(struct lx_buf *buf, size_t at)
+{
+    if (buf->secret && buf->data)
+        explicit_bzero(buf->data + at, buf->cap - at);
+}
+
 void lx_buf_done(struct lx_buf *buf)
 {
     if (!buf)
         return;
+    wipe(buf, 0);
     free(buf->data);
-    lx_buf_init(buf, buf->max);
+    empty(buf);
 }
 
 void lx_buf_reset(struct lx_buf *buf)
 {
+    wipe(buf, 0);
     buf->len = 0;
     if (buf->data)
         buf->data[0] = '\0';
+}
+
+/* A copy of at least `cap` bytes, the old one freed; NULL: memory is out, and nothing has changed.
+ */
+static char *larger(struct lx_buf *buf, size_t cap)
+{
+    if (!buf->secret)
+        return realloc(buf->data, cap);
+    char *data = malloc(cap);
+    if (!data)
+        return NULL;
+    if (buf->data)
+        memcpy(data, buf->data, buf->len + 1);
+    wipe(buf, 0);
+    free(buf->data);
+    return data;
 }
 
 /* Makes cap at least len + more + 1. */
@@ -45,7 +75,7 @@ static int grow(struct lx_buf *buf, size_t more, struct lx_err *err)
         cap = max + 1;
     if (cap < need)
         cap = need;
-    char *data = realloc(buf->data, cap);
+    char *data = larger(buf, cap);
     if (!data)
         return lx_fail_errno(err, ENOMEM, "growing a buffer to %zu bytes", cap);
     buf->data = data;
@@ -104,6 +134,7 @@ void lx_buf_consume(struct lx_buf *buf, size_t len)
         return;
     buf->len -= len;
     memmove(buf->data, buf->data + len, buf->len);
+    wipe(buf, buf->len);
     buf->data[buf->len] = '\0';
 }
 
@@ -115,6 +146,6 @@ const char *lx_buf_str(const struct lx_buf *buf)
 char *lx_buf_take(struct lx_buf *buf)
 {
     char *data = buf->data ? buf->data : lx_strdup("");
-    lx_buf_init(buf, buf->max);
+    empty(buf);
     return data;
 }

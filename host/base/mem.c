@@ -42,6 +42,13 @@ char *lx_strndup(const char *text, size_t len)
     return copy;
 }
 
+void lx_secret_free(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
 char *lx_strf(const char *fmt, ...)
 {
     char *text = NULL;

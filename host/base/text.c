@@ -35,6 +35,13 @@ char **lx_split(const char *text, char sep)
     return strv;
 }
 
+void lx_strv_wipe(char **strv)
+{
+    for (char **p = strv; p && *p; p++)
+        lx_secret_free(*p);
+    free(strv);
+}
+
 void lx_strv_free(char **strv)
 {
     if (!strv)

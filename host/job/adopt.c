@@ -62,12 +62,10 @@ static void collect(void *arg, const char *key)
 static json_t *value_of(const struct lx_journal *journal, const char *uid, const char *what)
 {
     lx_auto(str) char *key = lx_strf("%s/%s", uid, what);
-    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(VALUE_MAX);
+    lx_auto(buf) struct lx_buf text = LX_BUF_SECRET(VALUE_MAX);
     json_t *value = NULL;
     if (lx_journal_get(journal, key, &text, NULL) == 0)
         (void)lx_json_parse(lx_buf_str(&text), text.len, &value, NULL);
-    if (text.data)
-        explicit_bzero(text.data, text.len);
     return value;
 }
 

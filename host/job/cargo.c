@@ -73,7 +73,7 @@ static int add_files(struct lx_cargo *cargo, const struct lx_job *job, struct lx
 static int add_scripts(struct lx_cargo *cargo, const struct lx_job *job, struct lx_err *err)
 {
     for (size_t i = 0; i < job->n_steps; i++) {
-        __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(SCRIPT_MAX);
+        __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_SECRET(SCRIPT_MAX);
         if (lx_script_text(job, i, &text, err) < 0)
             return -1;
         lx_auto(str) char *name = lx_script_name(job, i);
@@ -245,7 +245,7 @@ static int check_size(const struct lx_cargo *cargo, struct lx_err *err)
 /* The commands can be many, so they travel in Secrets too, as the last item. */
 static int use_secrets(struct lx_cargo *cargo, struct lx_err *err)
 {
-    __attribute__((cleanup(lx_auto_buf))) struct lx_buf commands = LX_BUF_INIT(COMMANDS_MAX);
+    __attribute__((cleanup(lx_auto_buf))) struct lx_buf commands = LX_BUF_SECRET(COMMANDS_MAX);
     if (check_size(cargo, err) < 0)
         return -1;
     for (size_t i = 0; i < cargo->n_items; i++) {
@@ -266,6 +266,7 @@ int lx_cargo_new(const struct lx_job *job, struct lx_cargo **ret_cargo, struct l
 {
     lx_auto(cargo) struct lx_cargo *cargo = lx_alloc(sizeof *cargo);
     lx_buf_init(&cargo->text, INLINE_TEXT_MAX);
+    cargo->text.secret = true;
     lx_buf_init(&cargo->pieces, COMMANDS_MAX);
     cargo->items = lx_alloc_array(job->n_files + job->n_steps + 2, sizeof *cargo->items);
     const char *skip_check = lx_skip_check();
@@ -284,7 +285,7 @@ void lx_cargo_free(struct lx_cargo *cargo)
         return;
     for (size_t i = 0; i < cargo->n_items; i++) {
         free(cargo->items[i].path);
-        free(cargo->items[i].own);
+        lx_secret_free(cargo->items[i].own);
     }
     free(cargo->items);
     lx_buf_done(&cargo->text);
@@ -320,7 +321,7 @@ static json_t *secret_data(const struct lx_cargo *cargo, size_t index)
         const struct piece *piece = piece_at(cargo, i);
         if (piece->secret != index)
             continue;
-        __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(2 * SECRET_MAX);
+        __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_SECRET(2 * SECRET_MAX);
         lx_auto(str) char *key = lx_strf("p%zu", i);
         const char *bytes = cargo->items[piece->item].data + piece->offset;
         if (lx_base64_encode(&text, bytes, piece->len, NULL) == 0)

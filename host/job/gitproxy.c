@@ -154,7 +154,7 @@ static void forward(struct lx_gitproxy *proxy, struct lx_httpd_req *req)
     exchange->look = lx_timer_new(proxy->opts->loop, on_look, exchange);
     lx_list_push(&proxy->exchanges, &exchange->link);
     lx_auto(str) char *url = make_url(proxy, req);
-    lx_auto(strv) char **headers = make_headers(proxy, req);
+    lx_auto(secret_strv) char **headers = make_headers(proxy, req);
     bool post = lx_streq(lx_httpd_method(req), "POST");
     struct lx_http_req call = {
         .method = lx_httpd_method(req),

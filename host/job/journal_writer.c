@@ -161,10 +161,8 @@ void lx_journal_writer_put(struct lx_journal_writer *writer, const char *key, co
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!text)
         return;
-    size_t len = strlen(text);
-    lx_journal_writer_put_bytes(writer, key, text, len);
-    explicit_bzero(text, len);
-    free(text);
+    lx_journal_writer_put_bytes(writer, key, text, strlen(text));
+    lx_secret_free(text);
 }
 
 void lx_journal_writer_remove(struct lx_journal_writer *writer, const char *prefix)

@@ -87,9 +87,7 @@ static void call_free(struct lx_kube_call *call)
     lx_http_cancel(call->http);
     lx_timer_free(call->timer);
     free(call->opts.path);
-    if (call->opts.body)
-        explicit_bzero(call->opts.body, strlen(call->opts.body));
-    free(call->opts.body);
+    lx_secret_free(call->opts.body);
     free(call);
 }
 

@@ -99,7 +99,7 @@ int lx_kube_send(struct lx_kube *kube, struct lx_http *http, const char *path, c
                  struct lx_http_req *req, struct lx_http_call **ret_call, struct lx_err *err)
 {
     lx_auto(str) char *url = lx_strf("%s%s", kube->server, path);
-    lx_auto(str) char *bearer = NULL;
+    lx_auto(secret) char *bearer = NULL;
     const char *headers[4] = {0};
     size_t n = 0;
     headers[n++] = accept ? accept : "Accept: application/json, */*";
@@ -112,8 +112,6 @@ int lx_kube_send(struct lx_kube *kube, struct lx_http *http, const char *path, c
     req->url = url;
     req->headers = headers;
     int rc = lx_http_start(http, req, ret_call, err);
-    if (bearer)
-        explicit_bzero(bearer, strlen(bearer));
     req->url = NULL;
     req->headers = NULL;
     return rc;

@@ -18,7 +18,7 @@ static const char *const user_refused[] = {"exec", "auth-provider", "username", 
 
 static int load(const char *path, json_t **ret_root, struct lx_err *err)
 {
-    struct lx_buf text __attribute__((cleanup(lx_auto_buf))) = LX_BUF_INIT(FILE_MAX_LEN);
+    struct lx_buf text __attribute__((cleanup(lx_auto_buf))) = LX_BUF_SECRET(FILE_MAX_LEN);
     lx_auto(json) json_t *root = NULL;
     if (lx_file_read(path, &text, err))
         return lx_wrap(err, "kubeconfig");
@@ -87,8 +87,8 @@ static int take_path(const json_t *object, const char *key, const char *folder, 
 
 static int take_data(const json_t *object, const char *key, char **ret_data, struct lx_err *err)
 {
-    struct lx_buf data __attribute__((cleanup(lx_auto_buf))) = LX_BUF_INIT(DATA_MAX_LEN);
-    lx_auto(str) char *text = NULL;
+    struct lx_buf data __attribute__((cleanup(lx_auto_buf))) = LX_BUF_SECRET(DATA_MAX_LEN);
+    lx_auto(secret) char *text = NULL;
     if (take_str(object, key, &text, err))
         return -1;
     if (!text)

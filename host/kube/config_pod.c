@@ -48,13 +48,6 @@ int lx_kube_config_pod(const char *host, const char *port, const char *folder,
     return 0;
 }
 
-static void wipe(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void lx_kube_config_done(struct lx_kube_config *config)
 {
     if (!config)
@@ -66,8 +59,8 @@ void lx_kube_config_done(struct lx_kube_config *config)
     free(config->cert_file);
     free(config->cert_data);
     free(config->key_file);
-    wipe(config->key_data);
-    wipe(config->token);
+    lx_secret_free(config->key_data);
+    lx_secret_free(config->token);
     free(config->token_file);
     free(config->source);
     *config = (struct lx_kube_config){0};

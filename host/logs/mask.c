@@ -190,6 +190,8 @@ void lx_mask_free(struct lx_mask *mask)
     free(mask->fallback);
     free(mask->depth);
     free(mask->match);
+    if (mask->label)
+        explicit_bzero(mask->label, mask->n_nodes);
     free(mask->label);
     free(mask);
 }

@@ -37,7 +37,7 @@ static int add_buf(const struct forming *f, const struct lx_buf *buf, struct lx_
 /* The same in the URL-safe alphabet. */
 static int add_url_safe(const struct forming *f, const char *text, size_t len, struct lx_err *err)
 {
-    lx_auto(str) char *copy = lx_strndup(text, len);
+    lx_auto(secret) char *copy = lx_strndup(text, len);
     bool differs = false;
     for (char *c = copy; *c; c++) {
         if (*c == '+' || *c == '/') {
@@ -57,7 +57,7 @@ static int add_both(const struct forming *f, const char *text, size_t len, struc
 static int add_wrapped(const struct forming *f, const char *text, size_t len, size_t width,
                        struct lx_err *err)
 {
-    lx_auto(buf) struct lx_buf lines = LX_BUF_INIT(len * 2);
+    lx_auto(buf) struct lx_buf lines = LX_BUF_SECRET(len * 2);
     for (size_t at = 0; at < len; at += width) {
         size_t n = len - at < width ? len - at : width;
         if ((at > 0 && lx_buf_addc(&lines, '\n', err) < 0) ||
@@ -73,8 +73,8 @@ static int add_wrapped(const struct forming *f, const char *text, size_t len, si
  */
 static int add_base64_core(const struct forming *f, size_t offset, struct lx_err *err)
 {
-    lx_auto(buf) struct lx_buf bytes = LX_BUF_INIT(f->len + 2);
-    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(f->len * 2 + 16);
+    lx_auto(buf) struct lx_buf bytes = LX_BUF_SECRET(f->len + 2);
+    lx_auto(buf) struct lx_buf text = LX_BUF_SECRET(f->len * 2 + 16);
     if (lx_buf_add(&bytes, "\0\0", offset, err) < 0 ||
         lx_buf_add(&bytes, f->value, f->len, err) < 0 ||
         lx_base64_encode(&text, bytes.data, bytes.len, err) < 0)
@@ -90,7 +90,7 @@ static int add_base64_core(const struct forming *f, size_t offset, struct lx_err
 
 static int add_base64(const struct forming *f, struct lx_err *err)
 {
-    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(f->len * 2 + 16);
+    lx_auto(buf) struct lx_buf text = LX_BUF_SECRET(f->len * 2 + 16);
     if (lx_base64_encode(&text, f->value, f->len, err) < 0 ||
         add_both(f, text.data, text.len, err) < 0)
         return -1;
@@ -122,7 +122,7 @@ static bool is_alnum(char c)
 static int add_url_variant(const struct forming *f, const char *keep, char space,
                            const char *digits, struct lx_err *err)
 {
-    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(f->len * 3 + 1);
+    lx_auto(buf) struct lx_buf text = LX_BUF_SECRET(f->len * 3 + 1);
     for (size_t i = 0; i < f->len; i++) {
         char c = f->value[i];
         unsigned byte = (unsigned char)c;
@@ -200,7 +200,7 @@ struct json_style {
 static int add_json_variant(const struct forming *f, const struct lx_buf *escaped,
                             const struct json_style *style, struct lx_err *err)
 {
-    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(escaped->len * 6 + 1);
+    lx_auto(buf) struct lx_buf text = LX_BUF_SECRET(escaped->len * 6 + 1);
     size_t len;
     for (size_t i = 0; i < escaped->len; i += len) {
         const char *at = escaped->data + i;
@@ -227,7 +227,7 @@ static int add_json(const struct forming *f, struct lx_err *err)
         {"", true, true, false},      /* PHP */
         {"", false, true, false},
     };
-    lx_auto(buf) struct lx_buf escaped = LX_BUF_INIT(f->len * 6 + 1);
+    lx_auto(buf) struct lx_buf escaped = LX_BUF_SECRET(f->len * 6 + 1);
     if (lx_json_escape(&escaped, f->value, f->len, err) < 0 || add_buf(f, &escaped, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof(styles) / sizeof(*styles); i++) {
@@ -243,7 +243,7 @@ static int add_json(const struct forming *f, struct lx_err *err)
 static int add_replaced(const struct forming *f, const char *set, const char *with,
                         struct lx_err *err)
 {
-    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(f->len * 5 + 1);
+    lx_auto(buf) struct lx_buf text = LX_BUF_SECRET(f->len * 5 + 1);
     for (size_t i = 0; i < f->len; i++) {
         char c = f->value[i];
         int rc = 0;
@@ -262,7 +262,7 @@ static int add_replaced(const struct forming *f, const char *set, const char *wi
 /* $'...' of bash, and how Python and others show a string: control characters by name. */
 static int add_named_controls(const struct forming *f, struct lx_err *err)
 {
-    lx_auto(buf) struct lx_buf text = LX_BUF_INIT(f->len * 2 + 1);
+    lx_auto(buf) struct lx_buf text = LX_BUF_SECRET(f->len * 2 + 1);
     for (size_t i = 0; i < f->len; i++) {
         char c = f->value[i];
         const char named[] = {'\\', c == '\n' ? 'n' : c == '\t' ? 't' : c == '\r' ? 'r' : c};

@@ -44,7 +44,7 @@ int lx_patterns_add(struct lx_patterns *patterns, size_t secret, const char *tex
 void lx_patterns_done(struct lx_patterns *patterns)
 {
     for (size_t i = 0; i < patterns->n; i++)
-        free(patterns->list[i].text);
+        lx_secret_free(patterns->list[i].text);
     free(patterns->list);
     *patterns = (struct lx_patterns){0};
 }
@@ -92,7 +92,7 @@ void lx_patterns_sort(struct lx_patterns *patterns)
     for (size_t i = 0; i < patterns->n; i++) {
         struct lx_pattern *pattern = &patterns->list[i];
         if (kept > 0 && by_text(&patterns->list[kept - 1], pattern) == 0) {
-            free(pattern->text);
+            lx_secret_free(pattern->text);
             continue;
         }
         patterns->bytes += pattern->len;

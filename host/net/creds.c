@@ -27,13 +27,6 @@ struct lx_token {
     bool rejected;
 };
 
-static void forget(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -79,17 +72,15 @@ static int read_token(struct lx_token *token, struct lx_err *err)
     struct stamp stamp = {0};
     /* Taken before reading: a file replaced meanwhile is seen as changed the next time. */
     bool stamped = read_stamp(token->file, &stamp) == 0;
-    struct lx_buf text = LX_BUF_INIT(MAX_TOKEN);
+    struct lx_buf text = LX_BUF_SECRET(MAX_TOKEN);
     char *value = NULL;
     int rc = lx_file_read(token->file, &text, err);
     if (rc == 0 && clean(lx_buf_str(&text), text.len, &value, err))
         rc = lx_wrap(err, "%s", token->file);
-    if (text.data)
-        explicit_bzero(text.data, text.len);
     lx_buf_done(&text);
     if (rc)
         return -1;
-    forget(token->value);
+    lx_secret_free(token->value);
     token->value = value;
     if (stamped)
         token->stamp = stamp;
@@ -117,7 +108,7 @@ void lx_token_free(struct lx_token *token)
 {
     if (!token)
         return;
-    forget(token->value);
+    lx_secret_free(token->value);
     free(token->file);
     free(token);
 }

@@ -170,6 +170,7 @@ int lx_http_start(struct lx_http *http, const struct lx_http_req *req,
     lx_url_done(&url);
     call->started_ms = call->active_ms = lx_now_ms();
     lx_buf_init(&call->body, req->max_body ? req->max_body : DEFAULT_MAX_BODY);
+    call->body.secret = true; /* a job's payload, a Secret that was made, ... */
     lx_task_init(&call->done_task, deliver, call);
     lx_list_push(&http->calls, &call->link);
     http->n_calls++;

@@ -46,9 +46,7 @@ void lx_http_conf_done(struct lx_http_conf *conf)
     free(conf->cert_file);
     free(conf->cert_data);
     free(conf->key_file);
-    if (conf->key_data)
-        explicit_bzero(conf->key_data, strlen(conf->key_data));
-    free(conf->key_data);
+    lx_secret_free(conf->key_data);
     free(conf->user_agent);
 }
 

@@ -34,8 +34,8 @@ static int parse_port(CURLU *handle)
 
 static char *parse_userinfo(CURLU *handle)
 {
-    lx_auto(str) char *user = part(handle, CURLUPART_USER);
-    lx_auto(str) char *password = part(handle, CURLUPART_PASSWORD);
+    lx_auto(secret) char *user = part(handle, CURLUPART_USER);
+    lx_auto(secret) char *password = part(handle, CURLUPART_PASSWORD);
     if (!user && !password)
         return NULL;
     return lx_strf("%s%s%s", user ? user : "", password ? ":" : "", password ? password : "");
@@ -103,7 +103,7 @@ void lx_url_done(struct lx_url *url)
     free(url->scheme);
     free(url->host);
     free(url->path);
-    free(url->userinfo);
+    lx_secret_free(url->userinfo);
     *url = (struct lx_url){0};
 }
 

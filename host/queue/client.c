@@ -128,7 +128,7 @@ static void call_free(struct lx_queue_call *call)
     lx_timer_free(call->timer);
     lx_task_cancel(&call->refused);
     free(call->url);
-    lx_strv_free(call->headers);
+    lx_strv_wipe(call->headers);
     lx_buf_done(&call->head);
     lx_buf_done(&call->tail);
     lx_queue_probe_free(call->probe);
@@ -143,7 +143,7 @@ void lx_queue_free(struct lx_queue *queue)
     while (!lx_list_empty(&queue->calls))
         call_free(lx_container_of(queue->calls.next, struct lx_queue_call, link));
     free_const(queue->opts.frontend_url);
-    free_const(queue->opts.password);
+    lx_secret_free((char *)(uintptr_t)queue->opts.password);
     lx_strv_free((char **)(uintptr_t)queue->opts.queues);
     free_const(queue->opts.executor_name);
     free_const(queue->opts.version);

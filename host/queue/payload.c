@@ -13,6 +13,8 @@
 static void file_done(struct lx_job_file *file)
 {
     free(file->path);
+    if (file->content)
+        explicit_bzero(file->content, file->content_len);
     free(file->content);
     free(file->bucket);
     free(file->key);
@@ -24,7 +26,7 @@ static void step_done(struct lx_job_step *step)
     free(step->image);
     lx_strv_free(step->commands);
     free(step->dir);
-    lx_strv_free(step->env);
+    lx_strv_wipe(step->env);
 }
 
 void lx_job_free(struct lx_job *job)
@@ -36,7 +38,7 @@ void lx_job_free(struct lx_job *job)
     for (size_t i = 0; i < job->n_steps; i++)
         step_done(&job->steps[i]);
     for (size_t i = 0; i < job->n_secrets; i++) {
-        free(job->secrets[i].value);
+        lx_secret_free(job->secrets[i].value);
         free(job->secrets[i].replacement);
     }
     free(job->files);
@@ -44,7 +46,7 @@ void lx_job_free(struct lx_job *job)
     free(job->secrets);
     free(job->queue);
     free(job->uid);
-    free(job->token);
+    lx_secret_free(job->token);
     free(job->repository);
     free(job->repository_dir);
     free(job->commit);
@@ -92,7 +94,7 @@ static int read_content(const json_t *value, int version, struct lx_job_file *fi
         return 0;
 
     size_t len = json_string_length(content);
-    lx_auto(buf) struct lx_buf bytes = LX_BUF_INIT(len + 1);
+    lx_auto(buf) struct lx_buf bytes = LX_BUF_SECRET(len + 1);
     if (content && len > 0) {
         const char *text = json_string_value(content);
         int rc = version == 2 ? lx_base64_decode(&bytes, text, len, err)

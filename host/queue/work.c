@@ -47,7 +47,7 @@ struct lx_queue_call *lx_queue_ping(struct lx_queue *queue,
 /* Tells the server why a payload was refused, if the payload says whose record it is. */
 static void fail_record(struct lx_queue *queue, const json_t *payload, const char *reason)
 {
-    lx_auto(str) char *token = NULL;
+    lx_auto(secret) char *token = NULL;
     lx_auto(str) char *name = NULL;
     struct lx_job job = {0};
     if (!json_is_object(payload) || lx_field_int(payload, "id", &job.id, NULL) < 0 || job.id < 1 ||

@@ -6,21 +6,24 @@
 
 #include "lunexec/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct lx_buf {
     char *data; /* NUL-terminated when not NULL */
     size_t len; /* without the NUL */
     size_t cap;
-    size_t max; /* len never exceeds this */
+    size_t max;  /* len never exceeds this */
+    bool secret; /* what is given back is overwritten first, and so is what is dropped */
 };
 
 /* An empty buffer of at most `max` bytes; allocates nothing yet. */
 void lx_buf_init(struct lx_buf *buf, size_t max);
 #define LX_BUF_INIT(maximum) {.max = (maximum)}
+/* The same for contents that are secret. */
+#define LX_BUF_SECRET(maximum) {.max = (maximum), .secret = true}
 
-/* Frees the contents; the buffer is empty and usable again with the same maximum. NULL is accepted.
- */
+/* Frees the contents; the buffer is empty and usable again as it was made. NULL is accepted. */
 void lx_buf_done(struct lx_buf *buf);
 
 /* Empties without giving memory back. */
@@ -43,7 +46,8 @@ void lx_buf_consume(struct lx_buf *buf, size_t len);
 /* The contents as a C string; "" when empty. Owned by the buffer. */
 const char *lx_buf_str(const struct lx_buf *buf);
 
-/* Hands the contents to the caller (free()); never NULL; the buffer is empty afterwards. */
+/* Hands the contents to the caller (free(), or lx_secret_free); never NULL; the buffer is empty
+ * afterwards. */
 char *lx_buf_take(struct lx_buf *buf);
 
 static inline void lx_auto_buf(struct lx_buf *buf)

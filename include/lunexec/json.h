@@ -14,6 +14,10 @@
 
 LX_DEFINE_AUTO(json, json_t *, json_decref)
 
+/* From now on memory of JSON values is overwritten when it is given back, since payloads, Secrets
+ * and credentials are among them. For the whole process, once, before the first value is made. */
+void lx_json_wipe_freed(void);
+
 /* Parses one JSON value (any type). Refuses duplicate keys, trailing text, invalid UTF-8, integers
  * beyond 64 bits and nesting beyond 2048. U+0000 in strings is kept (json_string_length), in keys
  * it is refused. The caller owns *ret_value. LX_E_INVALID with line and column, quoting nothing of

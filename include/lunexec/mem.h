@@ -28,6 +28,9 @@ char *lx_strndup(const char *text, size_t len) __attribute__((malloc, warn_unuse
 char *lx_strf(const char *fmt, ...)
     __attribute__((returns_nonnull, malloc, warn_unused_result, format(printf, 1, 2)));
 
+/* Overwrites a text and frees it: for tokens, passwords, keys. NULL is accepted. */
+void lx_secret_free(char *text);
+
 /* Moves a pointer out of a variable, leaving NULL there. */
 #define lx_take(p)                                                                                 \
     __extension__({                                                                                \
@@ -50,5 +53,6 @@ char *lx_strf(const char *fmt, ...)
     }
 
 LX_DEFINE_AUTO(str, char *, free)
+LX_DEFINE_AUTO(secret, char *, lx_secret_free)
 
 #endif

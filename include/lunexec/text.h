@@ -18,8 +18,11 @@ bool lx_ends_with(const char *text, const char *suffix);
  * with lx_strv_free. */
 char **lx_split(const char *text, char sep);
 void lx_strv_free(char **strv);
+/* The same, and what was in it is overwritten. */
+void lx_strv_wipe(char **strv);
 size_t lx_strv_len(char *const *strv); /* NULL counts 0 */
 LX_DEFINE_AUTO(strv, char **, lx_strv_free)
+LX_DEFINE_AUTO(secret_strv, char **, lx_strv_wipe)
 
 /* Appends `text` as one POSIX shell word: '...' with ' written as '"'"'. LX_E_INVALID for a
  * NUL byte. On failure the buffer is as it was. */

@@ -1,5 +1,10 @@
 lx_unit_test(test_settings unit/test_settings.c LIBS lx_app)
 lx_unit_test(test_families unit/test_families.c LIBS lx_app)
+lx_unit_test(test_secrets unit/test_secrets.c LIBS lx_app)
+target_link_options(test_secrets PRIVATE -Wl,--wrap=free)
+# With its own copies, which are not instrumented: what they give up, sanitizers need.
+lx_unit_test(test_restrict unit/test_restrict.c ${CMAKE_SOURCE_DIR}/host/app/restrict_calls.c
+  ${CMAKE_SOURCE_DIR}/host/app/restrict_files.c LIBS lx_base lx_json ${LX_SECCOMP_STATIC})
 
 # docs/settings.md is what the program says of itself.
 add_test(NAME settings_doc
