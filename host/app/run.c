@@ -1,5 +1,6 @@
 #include "app/run.h"
 
+#include "app/descriptors.h"
 #include "app/health.h"
 #include "app/parts.h"
 #include "app/relay.h"
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #define QUEUE_LABEL_MAX 256
+/* Logs of containers that have ended, read while the next ones are followed. */
+#define LOGS_ENDING 64
 #define WARNINGS_MAX ((size_t)256 * 1024)
 
 struct app {
@@ -396,6 +399,8 @@ int lx_run_main(const struct lx_env *env)
         app.log = lx_log_new(STDERR_FILENO, app.settings.log_level, app.settings.log_format);
         lx_settings_scrub(env);
         log_warnings(&app, env);
+        lx_app_descriptors(app.log, app.settings.max_jobs);
+        app.kube_config.max_logs = (unsigned)app.settings.max_jobs + LOGS_ENDING;
         lx_auto(str) char *layout = lx_app_settle_layout(&app.settings);
         if (layout)
             lx_log(app.log, LX_LOG_WARN, layout);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+/* Over HTTP/1.1 each log that is followed has a connection; over HTTP/2 they share a few. */
 #define LOG_CONNECTIONS 512
 #define CALL_CONNECTIONS 32
 #define PATH_MAX_LEN 65536
@@ -37,7 +38,8 @@ static int open_clients(struct lx_kube *kube, const struct lx_kube_config *confi
                         struct lx_err *err)
 {
     struct lx_http_opts calls = http_opts(config, CALL_CONNECTIONS);
-    struct lx_http_opts logs = http_opts(config, LOG_CONNECTIONS);
+    struct lx_http_opts logs =
+        http_opts(config, config->max_logs > LOG_CONNECTIONS ? config->max_logs : LOG_CONNECTIONS);
     if (lx_http_new(kube->loop, &calls, &kube->http, err))
         return -1;
     if (lx_http_new(kube->loop, &logs, &kube->logs, err))

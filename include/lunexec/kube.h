@@ -18,7 +18,8 @@ struct lx_kube_config {
     char *ca_file, *ca_data;                           /* at most one; data is PEM */
     char *cert_file, *cert_data, *key_file, *key_data; /* client certificate */
     char *token, *token_file;                          /* at most one */
-    char *source; /* where it came from, for messages: "kubeconfig /path", "service account" */
+    char *source;      /* where it came from, for messages: "kubeconfig /path", "service account" */
+    unsigned max_logs; /* that are followed at once, at least; 0: 512 */
 };
 
 /* Reads the current context of a kubeconfig; relative paths are relative to its folder.

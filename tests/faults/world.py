@@ -98,6 +98,7 @@ class Executor:
             (self.home / folder).mkdir(parents=True)
         self.log_path = self.home / "log"
         self.process = None
+        self.argv = [BINARY, "run"]
         self.wanted = False  # it is to run
 
     async def start(self):
@@ -123,7 +124,7 @@ class Executor:
         with open(self.log_path, "ab") as log:
             self.begins_at = log.tell()
             self.process = await asyncio.create_subprocess_exec(
-                BINARY, "run", env=env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
+                *self.argv, env=env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
         self.wanted = True
 
     async def ready(self):

@@ -5,6 +5,7 @@ target_link_options(test_secrets PRIVATE -Wl,--wrap=free)
 # With its own copies, which are not instrumented: what they give up, sanitizers need.
 lx_unit_test(test_restrict unit/test_restrict.c ${CMAKE_SOURCE_DIR}/host/app/restrict_calls.c
   ${CMAKE_SOURCE_DIR}/host/app/restrict_files.c LIBS lx_base lx_json ${LX_SECCOMP_STATIC})
+lx_unit_test(test_descriptors unit/test_descriptors.c LIBS lx_app)
 
 # docs/settings.md is what the program says of itself.
 add_test(NAME settings_doc
