@@ -7,8 +7,8 @@ import statistics
 from world import World
 
 EVERY_S = 0.5
-WARM = 0.2        # of the jobs, before anything is looked at
-SLACK = 0.05      # by which a figure may grow, beside
+FIFTHS = 5
+SLACK = 0.05  # by which a figure may grow, beside these
 SLACK_OF = {"resident KiB": 2048, "policy resident KiB": 512, "descriptors": 4, "journal KiB": 4096}
 
 
@@ -49,17 +49,16 @@ class Soak(World):
             self.sample()
 
     def judge(self):
-        """The median of the last fifth of the jobs against that of the fifth after the warm-up."""
+        """By the medians of each fifth of the jobs; the first one is the warm-up."""
         n = len(self.jobs)
-        early = [s for marked, s in self.samples if WARM * n <= marked < 2 * WARM * n]
-        late = [s for marked, s in self.samples if (1 - WARM) * n <= marked < n]
-        if len(early) < 3 or len(late) < 3:
-            self.wrong(f"{len(early)} and {len(late)} samples are too few: more jobs are needed")
+        fifths = [[s for marked, s in self.samples if i * n <= FIFTHS * marked < (i + 1) * n]
+                  for i in range(FIFTHS)]
+        if min(map(len, fifths)) < 3:
+            self.wrong(f"samples a fifth: {[len(f) for f in fifths]}: more jobs are needed")
             return
         for what, slack in SLACK_OF.items():
-            begin = statistics.median(s[what] for s in early)
-            end = statistics.median(s[what] for s in late)
+            medians = [round(statistics.median(s[what] for s in fifth)) for fifth in fifths]
             most = max(s[what] for _, s in self.samples)
-            print(f"{what}: {begin:.0f} after the warm-up, {end:.0f} at the end, {most} at most")
-            if end > begin * (1 + SLACK) + slack:
-                self.wrong(f"{what} grew from {begin:.0f} to {end:.0f}")
+            print(f"{what}: {', '.join(map(str, medians))} in each fifth, {most} at most")
+            if medians[-1] > medians[1] * (1 + SLACK) + slack:
+                self.wrong(f"{what} grew from {medians[1]} to {medians[-1]}")
