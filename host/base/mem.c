@@ -1,5 +1,6 @@
 #include "lunexec/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -47,6 +48,27 @@ void lx_secret_free(char *text)
     if (text)
         explicit_bzero(text, strlen(text));
     free(text);
+}
+
+void lx_wiping_free(void *memory)
+{
+    if (memory)
+        explicit_bzero(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
+void *lx_wiping_realloc(void *memory, size_t size)
+{
+    size_t before = memory ? malloc_usable_size(memory) : 0;
+    if (size <= before && size > before / 2)
+        return memory;
+    void *other = malloc(size > 0 ? size : 1);
+    if (!other)
+        return NULL;
+    if (before > 0)
+        memcpy(other, memory, size < before ? size : before);
+    lx_wiping_free(memory);
+    return other;
 }
 
 char *lx_strf(const char *fmt, ...)

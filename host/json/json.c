@@ -2,20 +2,12 @@
 
 #include "lunexec/parse.h"
 
-#include <malloc.h>
 #include <string.h>
 #include <strings.h>
 
-static void wipe_and_free(void *memory)
-{
-    if (memory)
-        explicit_bzero(memory, malloc_usable_size(memory));
-    free(memory);
-}
-
 void lx_json_wipe_freed(void)
 {
-    json_set_alloc_funcs(malloc, wipe_and_free);
+    json_set_alloc_funcs(malloc, lx_wiping_free);
 }
 
 int lx_json_parse(const char *text, size_t len, json_t **ret_value, struct lx_err *err)

@@ -4,6 +4,8 @@
 
 #include "net/http_priv.h"
 
+#include <string.h>
+
 #define DEFAULT_CONNECTIONS 64
 #define DEFAULT_PER_HOST 16
 /* Idle connections kept for later calls; each TLS one holds some 50 KiB. */
@@ -11,7 +13,9 @@
 
 int lx_http_global_init(struct lx_err *err)
 {
-    CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
+    /* Headers with tokens and bodies with secrets pass through its buffers. */
+    CURLcode rc = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, lx_wiping_free,
+                                       lx_wiping_realloc, strdup, calloc);
     if (rc != CURLE_OK)
         return lx_fail(err, LX_E_IO, "libcurl: %s", curl_easy_strerror(rc));
     return 0;

@@ -31,6 +31,11 @@ char *lx_strf(const char *fmt, ...)
 /* Overwrites a text and frees it: for tokens, passwords, keys. NULL is accepted. */
 void lx_secret_free(char *text);
 
+/* free() and realloc() for libraries through which secrets go: what is given back is overwritten.
+ */
+void lx_wiping_free(void *memory);
+void *lx_wiping_realloc(void *memory, size_t size);
+
 /* Moves a pointer out of a variable, leaving NULL there. */
 #define lx_take(p)                                                                                 \
     __extension__({                                                                                \

@@ -1,5 +1,6 @@
 """The released programs, and what can be seen of a running executor from outside."""
 
+import contextlib
 import functools
 import json
 import os
@@ -151,13 +152,11 @@ exec {git} "$@"
         self.assertEqual(mark["state"], "completed", mark)
         self.assertEqual(executor.wait(), 0)
 
-    def secrets(self, bench):
-        """All that nobody may see: the shared password, the job's token, its own secret."""
-        tokens = {match for call in bench.frontend.records()
-                  for match in re.findall(r"Bearer ([^\"\\ ]+)", json.dumps(call))}
-        dequeued = [c["answer"] for c in bench.frontend.calls("dequeue") if c.get("answer")]
-        tokens |= {answer["token"] for answer in dequeued if answer.get("token")}
-        return {PASSWORD, JOB_SECRET, *tokens}
+    def of_job(self, bench):
+        """The job's token and its own secret, from the Secret that was made for it."""
+        made = [data for call in bench.cluster.calls("POST /api/v1/namespaces/default/secrets")
+                if "TOKEN" in (data := call["body"].get("stringData", {}))]
+        return {JOB_SECRET, *(data["TOKEN"] for data in made)}
 
     def children(self, pid):
         return [int(p.name) for p in pathlib.Path("/proc").iterdir() if p.name.isdigit()
@@ -180,7 +179,9 @@ exec {git} "$@"
         with self.subTest("its environment has no secret any more"):
             environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
             self.assertIn(b"EXECUTOR_QUEUE_NAME=batches", environment)
-            for secret in self.secrets(bench):
+            secrets = self.of_job(bench)
+            self.assertEqual(len(secrets), 2)
+            for secret in {PASSWORD, *secrets}:
                 self.assertNotIn(secret.encode(), environment)
         with self.subTest("its children know nothing"):
             children = self.children(pid)
@@ -210,6 +211,31 @@ exec {git} "$@"
                 self.assertEqual(file.st_mode & 0o077, 0, fd)
         self.assertGreater(spooled, 0)
 
+    def in_memory(self, pid, words):
+        """Those of the words that are anywhere in the process' own memory."""
+        found = set()
+        maps = pathlib.Path(f"/proc/{pid}/maps").read_text()
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            for begin, end in re.findall(r"^(\w+)-(\w+) rw", maps, re.MULTILINE):
+                with contextlib.suppress(OSError):
+                    memory.seek(int(begin, 16))
+                    data = memory.read(int(end, 16) - int(begin, 16))
+                    found |= {word for word in words if word.encode() in data}
+        return found
+
+    @unittest.skipIf(os.geteuid(), "root alone can look into the executor's memory")
+    def test_nothing_of_a_job_stays_in_memory(self):
+        bench = self.bench("memory")
+        bench.start(self.job())
+        executor = self.start(bench, bench.start_executor, EXECUTOR_NUM_TOTAL_JOBS=0)
+        pid = self.running(bench, executor)
+        secrets = self.of_job(bench)
+        self.assertEqual(self.in_memory(pid, secrets), secrets)
+        for workspace in (bench.dir / "cluster").glob("**/repository"):
+            (workspace.parent / "go").touch()
+        bench.frontend.marked(40)
+        wait_for("them to be gone", lambda: not self.in_memory(pid, secrets))
+
     def test_git_on_a_shared_volume(self):
         bench = self.bench("git")
         bench.start_executor = functools.partial(self.start, bench, bench.start_executor)
@@ -222,7 +248,7 @@ exec {git} "$@"
         calls = (bench.dir / "spool" / CALLS).read_text()
         self.assertRegex(calls, r"ARGS version")
         self.assertRegex(calls, r"ARGS -C \S+ .*fetch")
-        for secret in self.secrets(bench):
+        for secret in (PASSWORD, JOB_SECRET, "Authorization", "Bearer"):
             self.assertNotIn(secret, calls)
         names = set(re.findall(r"^ENV (\w+)=", calls, re.MULTILINE))
         self.assertLessEqual(names, {"PATH", "HOME", "USER", "DOCKER_HOST", "PWD", "SHLVL", "_",
