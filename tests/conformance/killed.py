@@ -1,11 +1,15 @@
 """An executor that is killed in each state of a job, or hands over, and what the next process with
 the same state directory makes of it."""
+import base64
 import os
 import pathlib
+import re
 import signal
+import subprocess
 import tempfile
 import threading
 
+from executor import BINARY, Executor
 from frontend import Frontend, payload
 from httpd import Drop
 from kube import Kube, Script, status
@@ -286,3 +290,97 @@ for name, sentence in (("shared_killed_cloning", "while it clones"),
         lambda w: equal(w.left, []))
 row("R", "shared volume, killed while a step runs: its log is whole", "shared_killed_in_step",
     lambda w: equal([e["out"] for e in of(w, "step.kubernetes.step.0.run")], [OUTPUT]))
+
+# --- a full disk
+
+SMALL = """
+"$0" run & pid=$!
+while read -r word; do
+    case $word in
+    fill) dd if=/dev/zero of="$LUNEXEC_STATE_DIR/filler" bs=1024 2>/dev/null ;;
+    free) rm "$LUNEXEC_STATE_DIR/filler" ;;
+    esac
+    echo "$word"
+done
+kill $pid
+wait $pid
+"""
+BWRAP = ["bwrap", "--dev-bind", "/", "/", "--die-with-parent"]
+
+
+class Cramped(Executor):
+    """Its state directory is a file system of its own with 256 KiB. tell() fills it or frees it;
+    without further words the executor gets SIGTERM."""
+
+    def start(self):
+        self.argv = [*BWRAP, "--size", "262144", "--tmpfs", self.env["LUNEXEC_STATE_DIR"],
+                     "sh", "-c", SMALL, os.path.abspath(BINARY)]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.argv, env=self.env, stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=log)
+
+    out = ""  # what it prints is for tell()
+
+    def tell(self, word):
+        self.process.stdin.write(f"{word}\n".encode())
+        self.process.stdin.flush()
+        equal(self.process.stdout.readline().decode(), f"{word}\n")
+
+    def end(self):
+        self.process.stdin.close()
+        status = self.wait()
+        self.process.stdout.close()
+        return status
+
+
+WRITTEN = re.compile("the state directory (can.* be written(?: again)?)")
+
+
+def has_bubblewrap():
+    try:
+        return subprocess.run([*BWRAP, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def asked(w):
+    """Dequeues so far, and the jobs they brought."""
+    calls = w.frontend.of("dequeue")
+    return len(calls), [c.status for c in calls].count(200)
+
+
+def disk_full(w):
+    """While one job runs the disk gets full. A second one, which is large, is taken before that is
+    noticed; a third waits."""
+    w.frontend, w.kube = Frontend(), Kube(held())
+    w.frontend.offer(payload(dockerSteps=ONE))
+    w.executor = Cramped(w.frontend, w.kube, keep_state=True, EXECUTOR_MAXIMUM_NUM_JOBS="5")
+    shown(w, "setup.workspace", "three")
+    w.executor.tell("fill")
+    large = {"input.json": {"content": base64.b64encode(bytes(50000)).decode()}}
+    w.frontend.offer(payload(43, dockerSteps=ONE, files=large))
+    w.until(lambda: len(w.kube.names) == 2, "the second Job")
+    w.frontend.offer(payload(44, dockerSteps=ONE))
+    before = asked(w)
+    w.called("heartbeat", len(w.frontend.of("heartbeat")) + 2)
+    w.facts["asked"] = before, asked(w)
+    w.kube.release()
+    w.marked(2)
+    w.facts["marks"] = [m.name for m in w.frontend.marks()]
+    w.executor.tell("free")
+    w.marked(3)
+    w.status = w.executor.end()
+
+
+if has_bubblewrap():
+    scenario(disk_full)
+    row("R", "a full disk: the jobs that run are finished", "disk_full",
+        lambda w: equal((set(w.facts["marks"]), w.status), ({"markComplete"}, 0)))
+    row("R", "a full disk: no further job is taken, nor asked for", "disk_full",
+        lambda w: equal(*w.facts["asked"]) or w.facts["asked"][0][1] == 2)
+    row("R", "a full disk: when there is room again, jobs are taken again", "disk_full",
+        lambda w: equal([m.name for m in w.frontend.marks()], ["markComplete"] * 3))
+    row("R", "a full disk: the log says so, and when it has passed", "disk_full",
+        lambda w: equal(WRITTEN.findall(w.log)[:2], ["cannot be written", "can be written again"]))
+else:
+    print("skipped: disk_full: there is no bubblewrap that may run")
