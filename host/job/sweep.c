@@ -23,6 +23,8 @@
 /* A Job is left alone so long after it was first seen, or for one interval if that is shorter. */
 #define MARGIN_MS ((uint64_t)60000)
 #define CALL_MS ((uint64_t)30000)
+/* Jobs that are taken up come first. */
+#define FIRST_MS ((uint64_t)10000)
 
 /* Whose an object is, by its labels. */
 struct origin {
@@ -416,8 +418,9 @@ struct lx_sweep *lx_sweep_new(struct lx_executor *ex)
 
 void lx_sweep_start(struct lx_sweep *sweep)
 {
+    uint64_t interval = interval_of(sweep);
     if (sweep->ex->opts.sweep_interval_ms > 0 && !sweep->ex->opts.keep_jobs)
-        lx_timer_start(sweep->timer, 0, 0);
+        lx_timer_start(sweep->timer, interval < FIRST_MS ? interval : FIRST_MS, 0);
 }
 
 void lx_sweep_stop(struct lx_sweep *sweep)

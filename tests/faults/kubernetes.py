@@ -277,6 +277,8 @@ class Kubernetes(Peer):
         if verb == "list":
             items = [o for o in self.made[kind].values()
                      if selected(o["metadata"].get("labels", {}), call.query.get("labelSelector"))]
+            if "as=PartialObjectMetadataList" in call.headers.get("accept", ""):
+                items = [{"metadata": o["metadata"]} for o in items]
             return Answer(200, {"kind": f"{KINDS[kind][1]}List", "apiVersion": "v1", "items": items,
                                 "metadata": {"resourceVersion": str(self.version)}})
         pod, _, sub = name.partition("/")
