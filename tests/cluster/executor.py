@@ -43,13 +43,13 @@ class Namespace:
         return [f"{kind} {item['metadata']['name']}" for kind in ("Job", "Pod", "Secret")
                 for item in api.call("GET", self.collection(kind))["items"]]
 
-    def allow(self, resource, *verbs):
+    def allow(self, resource, *verbs, api_group=""):
         """Grants more than the shipped role does."""
         meta = {"name": "more", "namespace": self.name}
         group = "rbac.authorization.k8s.io"
         api.call("POST", self.collection("Role"), {
             "apiVersion": f"{group}/v1", "kind": "Role", "metadata": meta,
-            "rules": [{"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}]})
+            "rules": [{"apiGroups": [api_group], "resources": [resource], "verbs": list(verbs)}]})
         api.call("POST", self.collection("RoleBinding"), {
             "apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": meta,
             "roleRef": {"apiGroup": group, "kind": "Role", "name": "more"},

@@ -25,6 +25,7 @@ import logtests
 import podtests
 import policytests
 import reloadtests
+import sweeptests
 import upgradetests
 import waittests
 from checks import equal, holds, status_number
@@ -32,7 +33,7 @@ from executor import PASSWORD, Executor, Namespace
 from frontend import Frontend
 
 TESTS = [*podtests.TESTS, *upgradetests.TESTS, *reloadtests.TESTS, *killtests.TESTS, *apitests.TESTS,
-         *waittests.TESTS]
+         *waittests.TESTS, *sweeptests.TESTS]
 
 
 def test(function):
