@@ -174,8 +174,11 @@ def handed_over(w, take_over):
     begin(w, held())
     shown(w, "setup.workspace", "three")
     first = w.executor.process
-    take_over(w, first)
-    w.facts["status"] = first.wait(20)
+    try:
+        take_over(w, first)
+        w.facts["status"] = first.wait(20)
+    finally:
+        first.kill()
     beats = len(w.frontend.of("heartbeat"))
     w.until(lambda: any(c.json.get("jobIds") == [42] for c in w.frontend.of("heartbeat")[beats:]),
             "a heartbeat of the second process")
@@ -305,7 +308,8 @@ done
 kill $pid
 wait $pid
 """
-BWRAP = ["bwrap", "--dev-bind", "/", "/", "--die-with-parent"]
+# With a process namespace of its own: all of it ends with its first process.
+BWRAP = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--die-with-parent"]
 
 
 class Cramped(Executor):

@@ -1,7 +1,6 @@
 """What is in the cluster already: objects under a job's own names, and what jobs left behind."""
 import pathlib
 import re
-import signal
 import tempfile
 import threading
 
@@ -272,36 +271,32 @@ def sweep_reused(w):
     w.stopped()
 
 
-def two(w, queue_ids):
+def two(w, ids):
     """Two executors; one is killed with its job, the other sweeps, then the first comes back."""
     w.frontend, w.kube = Frontend(), Kube(Script(hold=True))
     w.kube.forbidden.add(("list", "jobs"))
-    w.others = []
-    first = {"LUNEXEC_STATE_DIR": state_dir(w, "ex-first"), "LUNEXEC_SWEEP_INTERVAL": EVERY}
-    second = {"LUNEXEC_STATE_DIR": state_dir(w, "ex-second"), "LUNEXEC_SWEEP_INTERVAL": EVERY}
     names = [litter(w, "ex-first", 7), litter(w, "ex-second", 8), litter(w, "ex-gone", 9)]
-    w.start(payload(queue_ids[0], dockerSteps=ONE), **first)
+    w.start(payload(ids[0], dockerSteps=ONE), LUNEXEC_STATE_DIR=state_dir(w, "ex-first"),
+            LUNEXEC_SWEEP_INTERVAL=EVERY)
     w.kube.wait(lambda: len(w.kube.names) == 1, 20, "the first's Job")
-    w.frontend.offer(payload(queue_ids[1], dockerSteps=ONE))
-    killed = w.executor
-    w.executor = Executor(w.frontend, w.kube, **second)
-    w.kube.wait(lambda: len(w.kube.names) == 2, 20, "the second's Job")
-    gone(w, *names[:2])
-    killed.signal(signal.SIGKILL)
-    killed.wait()
-    rounds(w, 4)
-    w.facts["left"] = sorted(w.kube.made["jobs"])
-    again = Executor(w.frontend, w.kube, **first)
-    rounds(w, 4)
-    w.facts["left again"] = sorted(w.kube.made["jobs"])
-    w.kube.release()
-    w.marked(2)
-    for executor in (again, w.executor):
-        executor.signal()
-        w.others.append(executor.wait())
-    w.facts["log"] = killed.log + again.log
-    killed.close()
-    again.close()
+    w.frontend.offer(payload(ids[1], dockerSteps=ONE))
+    second = Executor(w.frontend, w.kube, LUNEXEC_STATE_DIR=state_dir(w, "ex-second"),
+                      LUNEXEC_SWEEP_INTERVAL=EVERY)
+    try:
+        w.kube.wait(lambda: len(w.kube.names) == 2, 20, "the second's Job")
+        gone(w, *names[:2])
+        w.executor.kill()
+        rounds(w, 4)
+        w.facts["left"] = sorted(w.kube.made["jobs"])
+        w.executor.start()
+        rounds(w, 4)
+        w.facts["left again"] = sorted(w.kube.made["jobs"])
+        w.kube.release()
+        w.marked(2).stopped()
+        second.signal()
+        w.others = [w.status, second.wait()]
+    finally:
+        second.close()
 
 
 @scenario
@@ -317,14 +312,12 @@ def sweep_failed_delete(w):
     w.kube.forbidden |= {("delete", "jobs"), ("delete", "secrets"), ("list", "jobs")}
     settings = {"LUNEXEC_STATE_DIR": state_dir(w, "ex-ours"), "LUNEXEC_SWEEP_INTERVAL": EVERY}
     w.start(payload(dockerSteps=ONE), **settings).marked()
-    w.executor.signal(signal.SIGKILL)
-    w.executor.wait()
+    w.executor.kill()
     w.kube.made["pods"].clear()
     w.kube.forbidden.clear()
     w.kube.forbidden.add(("list", "jobs"))
     w.facts["left"] = [list(w.kube.made[kind]) for kind in ("jobs", "secrets")]
-    w.executor.close()
-    w.executor = Executor(w.frontend, w.kube, **settings)
+    w.executor.start()
     gone(w, NAME)
     journal = pathlib.Path(settings["LUNEXEC_STATE_DIR"], "journal")
     w.frontend.wait(lambda: journal.stat().st_size == 0, 20, "empty journal")
