@@ -30,6 +30,9 @@ bool lx_owner_is_executor(const struct lx_executor *ex, const json_t *metadata)
 
 enum lx_owner lx_owner_of(const struct lx_run *run, const json_t *metadata)
 {
+    /* Sourcegraph's own executor labels nothing (contract 6.2), and gives this name to no other job. */
+    if (!*label(metadata, LX_LABEL_MANAGED_BY))
+        return LX_OWNER_EARLIER;
     char id[24];
     snprintf(id, sizeof id, "%" PRId64, run->job->id);
     if (!lx_streq(label(metadata, LX_LABEL_MANAGED_BY), LX_LABEL_MANAGED_BY_VALUE) ||

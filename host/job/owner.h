@@ -11,8 +11,9 @@ struct lx_run;
 
 enum lx_owner {
     LX_OWNER_RUN,     /* this run made it, since the job was begun last */
-    LX_OWNER_EARLIER, /* an earlier run of the same job: ours, or one that the same frontend gave to
-                         another executor before it gave the job to us */
+    LX_OWNER_EARLIER, /* an earlier run of the same job: ours, one that the same frontend gave to
+                         another executor before it gave the job to us, or one of Sourcegraph's own
+                         executor before this one took its place */
     LX_OWNER_OTHER,
 };
 

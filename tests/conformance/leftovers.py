@@ -84,7 +84,15 @@ def leftover_slow(w):
 @met("leftover_foreign")
 def leftover_foreign(w):
     """Made by nobody we know."""
-    w.kube.made["secrets"][SECRET] = {"metadata": {"name": SECRET, "uid": "theirs"}}
+    w.kube.made["secrets"][SECRET] = {"metadata": {
+        "name": SECRET, "uid": "theirs", "labels": {"app.kubernetes.io/managed-by": "Helm"}}}
+
+
+@met("leftover_original")
+def leftover_original(w):
+    """Made by Sourcegraph's own executor, which labels nothing."""
+    for kind, name in (("secrets", SECRET), ("jobs", NAME)):
+        put(w.kube, kind, {"name": name, "uid": "uid-of-" + name})
 
 
 @met("leftover_instance")
@@ -138,6 +146,11 @@ row("11.2", "a leftover Job goes before what its pod uses", "leftover",
                      not c.json.get("dryRun")][:2], [NAME, SECRET]))
 row("11.2", "a leftover that takes its time is waited for", "leftover_slow",
     lambda w: equal((w.facts["made"], [m.name for m in w.frontend.marks()]), (0, ["markComplete"])))
+row("11.2", "leftovers of the original are deleted by their UID, then made anew", "leftover_original",
+    lambda w: equal(([m.name for m in w.frontend.marks()],
+                     [deletes(w, "jobs", NAME)[0]["preconditions"]["uid"],
+                      deletes(w, "secrets", SECRET)[0]["preconditions"]["uid"]]),
+                    (["markComplete"], ["uid-of-" + NAME, "uid-of-" + SECRET])))
 row("11.2", "an object of the same name that is not ours stays", "leftover_foreign",
     lambda w: equal((w.kube.made["secrets"][SECRET]["metadata"]["uid"], w.kube.deleted["secrets"]),
                     ("theirs", [])))
