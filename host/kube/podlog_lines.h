@@ -82,6 +82,8 @@ struct lx_loglines {
     uint64_t tail_total;  /* lines delivered when the answer began */
     bool reached, missed; /* the answer was seen to begin where it should; or not */
     bool tail_off;        /* no number reaches back from `tail_total` */
+    uint64_t piece_min;   /* [4096] a line of so many bytes may be in pieces in the file */
+    uint64_t piece_total; /* `total` after the last such line; 0: there was none */
 
     /* What was delivered. */
     uint64_t total;

@@ -8,11 +8,13 @@
 #define OUT_MAX ((size_t)64 << 10)
 #define REFUSAL_MAX 1024
 #define TAIL_FROM 20000
+/* Runtimes cut lines at 8 or 16 KiB. */
+#define PIECE_MIN 4096
 
 void lx_loglines_init(struct lx_loglines *lines,
                       void (*emit)(void *arg, const char *data, size_t len), void *arg)
 {
-    *lines = (struct lx_loglines){.emit = emit, .arg = arg, .tail_from = TAIL_FROM};
+    *lines = (struct lx_loglines){.emit = emit, .arg = arg, .tail_from = TAIL_FROM, .piece_min = PIECE_MIN};
     lx_buf_init(&lines->out, OUT_MAX);
     lx_buf_init(&lines->refusal, REFUSAL_MAX);
 }
@@ -149,6 +151,8 @@ static void line_delivered(struct lx_loglines *lines)
     lines->open = false;
     if (lines->total++ == 0)
         lines->first = id;
+    if (lines->open_len >= lines->piece_min)
+        lines->piece_total = lines->total;
     count_second(lines, id);
     lines->ring_at = (lines->ring_at + 1) % LX_LOGLINES_RING;
     lines->ring[lines->ring_at] = id;

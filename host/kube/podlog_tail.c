@@ -36,12 +36,22 @@ int64_t lx_loglines_tail_second(const struct lx_loglines *lines, int64_t since)
     return lines->total >= lines->tail_from && young && early->count ? since - 1 : since;
 }
 
+/* An answer that begins within a long line gives the rest of it as a line of its own, with a
+ * timestamp of its own. */
+static bool may_begin_within_line(const struct lx_loglines *lines)
+{
+    const struct lx_logline_second *late = &lines->seconds[0], *early = &lines->seconds[1];
+    uint64_t first_at = early->count && early->at < late->at ? early->at : late->at;
+    return (lines->open && lines->open_len >= lines->piece_min) ||
+           (lines->piece_total && lines->piece_total + LX_LOGLINES_RING > first_at);
+}
+
 /* No line that was or will be delivered can be taken for the first: it is older than timestamps are
  * ever late. */
 static bool is_unmistakable(const struct lx_loglines *lines, const struct lx_logline_id *first)
 {
     return first && is_settled(lines, first) && !lines->seconds[0].again &&
-           !lines->seconds[1].again;
+           !lines->seconds[1].again && !may_begin_within_line(lines);
 }
 
 void lx_loglines_plan_tail(struct lx_loglines *lines, const struct lx_logline_id *first)

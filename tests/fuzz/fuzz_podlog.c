@@ -7,6 +7,7 @@
 #define CUTS 4
 #define ENTRIES_MAX 300
 #define NS 1000000000
+#define PIECE_MIN 64 /* what a runtime cuts is at least so long */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,8 +44,8 @@ static void read_entries(const uint8_t *data, size_t size)
         inside = (data[1] & 0x80) != 0;
         entries[n_entries] = (struct entry){
             .ns = ns, .len = data[1] & 0x7f, .fill = (char)(data[2] % 94 + 33), .partial = inside};
-        if (inside && entries[n_entries].len == 0)
-            entries[n_entries].len = 1;
+        if (inside && entries[n_entries].len < PIECE_MIN)
+            entries[n_entries].len += PIECE_MIN;
     }
 }
 
@@ -105,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_entries(data + (size_t)2 * CUTS, size - (size_t)2 * CUTS);
     answer(false, 0, 0, &want);
     lx_loglines_init(&lines, on_emit, &got);
+    lines.piece_min = PIECE_MIN;
     if (data[0] & 0x80)
         lines.tail_from = data[1] & 0x3f; /* otherwise the log is too short for it */
     for (size_t i = 0; i <= CUTS; i++)

@@ -276,6 +276,42 @@ static void test_from_the_end_of_rare_lines(void **state)
     taker_done(&taker);
 }
 
+/* The second piece of a line looks like another line, and an answer from the end may begin there. */
+static void test_from_within_a_line(void **state)
+{
+    enum { OLD = 60, NEW = 40 };
+    static struct record records[OLD + 3 + NEW];
+    static char stamps[OLD + NEW][32];
+    size_t n = 0;
+    (void)state;
+    for (size_t i = 0; i < OLD; i++) {
+        (void)snprintf(stamps[i], sizeof(stamps[i]), "2026-11-23T10:00:%02zuZ", i / 15);
+        records[n++] = (struct record){stamps[i], "old", false};
+    }
+    records[n++] = (struct record){"2026-11-23T10:00:05.1Z", "the same", false};
+    records[n++] = (struct record){"2026-11-23T10:00:05.1Z", LONG, true};
+    records[n++] = (struct record){"2026-11-23T10:00:05.1Z", "the same", false};
+    for (size_t i = 0; i < NEW; i++) {
+        (void)snprintf(stamps[OLD + i], sizeof(stamps[OLD + i]), "2026-11-23T10:00:05.%03zuZ",
+                       400 + i);
+        records[n++] = (struct record){stamps[OLD + i], "new", false};
+    }
+    for (size_t had = OLD + 3; had <= n; had++) {
+        for (size_t more = had; more <= n; more++) {
+            struct taker taker;
+            size_t bytes = 0;
+            taker_init(&taker);
+            taker.lines.tail_from = 1;
+            taker.lines.piece_min = strlen(LONG);
+            feed(&taker, records, had, SIZE_MAX, 64);
+            take_up(&taker, records, more, SIZE_MAX, false, &bytes);
+            lx_auto(str) char *want = plain(records, more);
+            assert_string_equal(lx_buf_str(&taker.got), want);
+            taker_done(&taker);
+        }
+    }
+}
+
 static void test_clock_goes_back(void **state)
 {
     (void)state;
@@ -494,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_clock_goes_back),
         cmocka_unit_test(test_from_the_end),
         cmocka_unit_test(test_from_the_end_of_rare_lines),
+        cmocka_unit_test(test_from_within_a_line),
         cmocka_unit_test(test_rotated_away),
         cmocka_unit_test(test_rotated_overlap),
         cmocka_unit_test(test_rotated_flood),
