@@ -14,7 +14,8 @@
 void lx_loglines_init(struct lx_loglines *lines,
                       void (*emit)(void *arg, const char *data, size_t len), void *arg)
 {
-    *lines = (struct lx_loglines){.emit = emit, .arg = arg, .tail_from = TAIL_FROM, .piece_min = PIECE_MIN};
+    *lines = (struct lx_loglines){
+        .emit = emit, .arg = arg, .tail_from = TAIL_FROM, .piece_min = PIECE_MIN};
     lx_buf_init(&lines->out, OUT_MAX);
     lx_buf_init(&lines->refusal, REFUSAL_MAX);
 }

@@ -276,7 +276,8 @@ static void test_from_the_end_of_rare_lines(void **state)
     taker_done(&taker);
 }
 
-/* The second piece of a line looks like another line, and an answer from the end may begin there. */
+/* The second piece of a line looks like another line, and an answer from the end may begin there.
+ */
 static void test_from_within_a_line(void **state)
 {
     enum { OLD = 60, NEW = 40 };
