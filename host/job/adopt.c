@@ -221,8 +221,9 @@ static void on_removed(void *arg, const struct lx_kube_result *result)
     run->kube_call = NULL;
     if (!result->ok && result->err.code != LX_E_NOT_FOUND && result->err.code != LX_E_CONFLICT) {
         run->cleaning->gone = false;
-        lx_run_fail(run, LX_FAIL_API, "removing what is left of job %s: %s", run->planned,
-                    result->err.text);
+        lx_failure_set(&run->failure, lx_failure_of_answer(result->status, result->err.text),
+                       "removing what is left of job %s: %s", run->planned, result->err.text);
+        lx_run_go(run, LX_STATE_CLEANING);
         return;
     }
     remove_next(run);

@@ -13,7 +13,7 @@ from executor import BINARY, Executor
 from frontend import Frontend, payload
 from httpd import Drop
 from kube import Kube, Script, status
-from outcomes import CONTAINER, NAME, ONE, RUN
+from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN
 from restart import TEXT, begin, held, marked_once, of, restart_row, shown
 from shared import repository
 from suite import equal, has, row, scenario
@@ -86,6 +86,23 @@ killed("DRAINING_LOGS", 1, holding=lambda w: kube_sick(w, "get", "pods"))
 killed("CLEANING", 1, holding=lambda w: kube_sick(w, "delete", "jobs"))
 killed("FLUSHING", 1, rules=[("updateExecutionLogEntry", *SICK)])
 killed("REPORTING", 1, rules=[("markComplete", *SICK)])
+
+
+@scenario
+def killed_unremovable(w):
+    """Before its Job is made; and what was made cannot be removed when the executor is back."""
+    w.frontend, w.kube = Frontend(), Kube()
+    kube_sick(w, "create", "jobs")
+    w.start(payload(dockerSteps=ONE), keep_state=True, **AGAIN)
+    w.until(lambda: w.kube.made["secrets"] and "state=CREATING" in w.executor.log, "a Secret")
+    w.executor.kill()
+    w.kube.forbidden.add(("delete", "secrets"))
+    w.executor.start()
+    w.marked().stopped()
+
+
+row("R", "what was begun and cannot be removed fails the job, not the executor", "killed_unremovable",
+    lambda w: marked_once(w, "markErrored", "removing what is left of job") or equal(w.status, 0))
 
 
 class Silent(Kube):
