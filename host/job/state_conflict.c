@@ -28,6 +28,8 @@ static struct lx_object *in_the_way(const struct lx_run *run)
 static void fail(struct lx_run *run, const struct lx_kube_result *result)
 {
     const struct lx_object *object = in_the_way(run);
+    /* It may be ours, its create not answered, so clean-up looks for it. */
+    lx_objects_next(&run->objects)->made = true;
     lx_run_fail(run, lx_failure_of_answer(result->status, result->err.text),
                 "creating %s %s, which is there already: %s", object->what, object->name,
                 result->err.text);

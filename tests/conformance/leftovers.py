@@ -9,6 +9,7 @@ from frontend import Frontend, payload, step
 from httpd import Drop
 from kube import Kube, Script, status
 from metrics import get, port
+from outcomes import AGAIN
 from suite import equal, has, row, scenario
 
 NAME = "sg-executor-job-batches-42"
@@ -134,6 +135,14 @@ def create_answer_lost(w):
     w.start(payload(dockerSteps=ONE)).marked().stopped()
 
 
+@scenario
+def create_answer_lost_unseen(w):
+    """Nor can it be seen then whose that Job is. The job is tried again."""
+    w.kube = Forgetful(Script(hold=True, then=Script()))
+    w.kube.refusals[("delete", "jobs")] = [status(501, "", "half done")]
+    w.start(payload(dockerSteps=ONE), **AGAIN).marked().stopped()
+
+
 row("11.2", "leftovers of the same name are deleted, then made anew", "leftover",
     lambda w: equal([m.name for m in w.frontend.marks()], ["markComplete"]))
 row("11.2", "leftovers are deleted by their UID, and a Job with its pods", "leftover",
@@ -172,6 +181,9 @@ row("7.5", "so does another attempt", "create_unknown_again",
 row("11.2", "a Job whose create was not answered is taken as made", "create_answer_lost",
     lambda w: equal((w.kube.names, [m.name for m in w.frontend.marks()], w.kube.deleted["jobs"]),
                     ([NAME], ["markComplete"], [NAME])))
+row("11.2", "nor is it left to run when that cannot be seen", "create_answer_lost_unseen",
+    lambda w: equal(([m.name for m in w.frontend.marks()], w.kube.most, w.kube.made["jobs"]),
+                    (["markComplete"], 1, {})))
 
 # --- the sweep
 
