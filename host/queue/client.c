@@ -335,6 +335,7 @@ void lx_queue_call_swap_probe(struct lx_queue_call *call)
     SWAP(call->url, probe->url);
     SWAP(call->head, probe->head);
     SWAP(call->tail, probe->tail);
+    probe->refusals = 0;
     call->probing = !call->probing;
     call->repeat = call->probing ? LX_REPEAT_ALWAYS : LX_REPEAT_UNSENT;
 }

@@ -211,6 +211,14 @@ static void refused_update_means_never_added(void **state)
     await(fixture, &outcome);
     assert_int_equal(outcome.entry_id, 6);
     assert_int_equal(fixture->n_requests, 8);
+    outcome_done(&outcome);
+    /* So it is when the answer to the second add is lost, too. */
+    SCRIPT(fixture, {DROP, NULL, NULL}, {500, "", NULL}, {500, "", NULL}, {500, "", NULL},
+           {DROP, NULL, NULL}, {500, "", NULL}, {500, "", NULL}, {500, "", NULL}, {200, "7", NULL});
+    (void)lx_queue_add_entry(fixture->queue, &test_job, &third, 0, on_entry, &outcome);
+    await(fixture, &outcome);
+    assert_int_equal(outcome.entry_id, 7);
+    assert_int_equal(fixture->n_requests, 9);
 }
 
 /* So it is when something else than the frontend answered, in a status of success. */
