@@ -76,6 +76,13 @@ static void grant(void *arg)
     }
 }
 
+/* What runs has changed, and with it whose turn it is. */
+static void wake(struct lx_admission *admission)
+{
+    if (!lx_list_empty(&admission->waiting))
+        lx_task_post(admission->loop, &admission->task);
+}
+
 static int read_limit(const char *text, const char **ret_text, struct lx_quantity *ret_limit,
                       struct lx_err *err)
 {
@@ -139,8 +146,10 @@ int lx_admission_enter(struct lx_admission *admission, struct lx_ticket *ticket,
     hold(ticket, claim);
     lx_list_push(&admission->waiting, &ticket->link);
     ticket->state = LX_TICKET_WAITING;
-    if (find_next(admission) == ticket && fits(admission, &ticket->claim))
+    if (find_next(admission) == ticket && fits(admission, &ticket->claim)) {
         run(admission, ticket);
+        wake(admission);
+    }
     return 0;
 }
 
@@ -158,8 +167,7 @@ void lx_admission_leave(struct lx_admission *admission, struct lx_ticket *ticket
     lx_list_remove(&ticket->link);
     lx_claim_done(&ticket->claim);
     ticket->state = LX_TICKET_OUT;
-    if (!lx_list_empty(&admission->waiting))
-        lx_task_post(admission->loop, &admission->task);
+    wake(admission);
 }
 
 char *lx_admission_why(const struct lx_admission *admission, const struct lx_ticket *ticket)

@@ -230,6 +230,19 @@ static void turns_go_by_weight(void **state)
     assert_false(scene.jobs[4].granted);
 }
 
+static void who_begins_changes_the_turns(void **state)
+{
+    (void)state;
+    limits(NULL, "10Gi");
+    assert_true(enter(0, "{\"cost\": {\"memory\": \"1Gi\"}, \"key\": \"a\"}"));
+    assert_true(enter(1, "{\"cost\": {\"memory\": \"2Gi\"}, \"key\": \"b\"}"));
+    assert_false(enter(2, "{\"cost\": {\"memory\": \"9Gi\"}, \"key\": \"a\"}"));
+    assert_false(enter(3, "{\"cost\": {\"memory\": \"1Gi\"}, \"key\": \"b\"}"));
+    assert_true(enter(4, "{\"cost\": {\"memory\": \"1Gi\"}, \"key\": \"a\", \"weight\": 2}"));
+    leave(7); /* none that is in */
+    assert_true(scene.jobs[3].granted); /* 2 of a run now, 1 of b */
+}
+
 static void what_ran_before_counts(void **state)
 {
     (void)state;
@@ -264,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_never_fits_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(jobs_of_a_key_share_its_limit, begin, end),
         cmocka_unit_test_setup_teardown(turns_go_by_weight, begin, end),
+        cmocka_unit_test_setup_teardown(who_begins_changes_the_turns, begin, end),
         cmocka_unit_test_setup_teardown(what_ran_before_counts, begin, end),
         cmocka_unit_test_setup_teardown(a_limit_is_a_quantity, begin, end),
     };
