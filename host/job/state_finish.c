@@ -112,6 +112,7 @@ static void end_restored(struct lx_run *run)
 void lx_state_cleaning(struct lx_run *run)
 {
     lx_timer_stop(run->deadline);
+    lx_intake_resume(run->ex);
     if (!run->containers)
         lx_entries_lost(run->entries);
     explain(run);

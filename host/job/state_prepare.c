@@ -206,6 +206,7 @@ static void wait_for_turn(struct lx_run *run)
     lx_log(run->ex->opts.log, LX_LOG_INFO, "job waits", LX_STR("job", run->job->uid),
            LX_STR("reason", why));
     count_waiting(run->ex);
+    lx_intake_resume(run->ex);
 }
 
 static void on_admit(void *arg, bool defined, json_t *results, const struct lx_err *call_err)
@@ -224,6 +225,7 @@ static void on_admit(void *arg, bool defined, json_t *results, const struct lx_e
                lx_admission_enter(&run->ex->admission, &run->ticket, &claim, &err) < 0) {
         refuse(run, "", err.text);
     } else {
+        json_decref(run->admission); /* of before a restart */
         run->admission = json_incref((json_t *)(uintptr_t)admission);
         if (run->ticket.state == LX_TICKET_RUNNING)
             admitted(run);

@@ -348,6 +348,31 @@ class PolicyLive(unittest.TestCase):
         self.assertEqual(len(self.w.kube.created["jobs"]), 3)
         self.assertEqual(self.metric("lunexec_jobs_waiting", waiting), 0)
 
+    def test_a_job_waits_for_its_key_alone(self):
+        """Not those of other keys, which the queue has after it."""
+        self.map.write("return { api = 1, job = require('default').job, admit = function(job) "
+                       "return { cost = { memory = '1Gi' }, key = job.id % 2 == 1 and 'odd' or "
+                       "'even', limit = 1 } end }")
+        self.start(payload(1), script=Script(hold=True), EXECUTOR_MAXIMUM_NUM_JOBS="4",
+                   LUNEXEC_MAXIMUM_MEMORY="10Gi")
+        wait(lambda: self.w.kube.created["jobs"], "the first Job")
+        self.w.frontend.offer(payload(3), payload(2))
+        wait(lambda: len(self.w.kube.created["jobs"]) == 2, "the second Job")
+        self.assertEqual([line["job"] for line in self.lines("job waits")], ["3"])
+        self.w.kube.release()
+        self.w.marked(3)
+
+    def test_a_refused_job_keeps_nobody_from_beginning(self):
+        """However long its log takes to be delivered."""
+        self.map.write("return { api = 1, job = require('default').job, admit = function(job) "
+                       "return job.id ~= 1, 'not this one' end }")
+        self.start(rules=[("addExecutionLogEntry", *[(500, "sick")] * 100000)],
+                   EXECUTOR_MAXIMUM_NUM_JOBS="4", LUNEXEC_MAXIMUM_MEMORY="10Gi")
+        self.w.frontend.offer(payload(1), payload(2))
+        wait(lambda: self.w.kube.created["jobs"], "the Job of the other")
+        self.w.frontend.rules.clear()
+        self.w.marked(2)
+
     def test_facts_tell_of_earlier_jobs(self):
         self.map.generation("one", """
           local past = task.facts.history[1]
