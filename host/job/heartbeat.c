@@ -51,7 +51,7 @@ static void react(struct lx_executor *ex, char *const *known, char *const *cance
         if (!contains(ex->beat_uids, run->job->uid))
             continue;
         /* What is said may be about what came after the run, or about what was before it. */
-        if (run->state_id >= LX_STATE_REPORTING || run->next || run->started_ms > ex->beat_ms)
+        if (run->state_id >= LX_STATE_REPORTING || run->next || run->taken_ms > ex->beat_ms)
             continue;
         if (contains(cancel, run->job->uid)) {
             lx_log(ex->opts.log, LX_LOG_INFO, "job is cancelled by the frontend",

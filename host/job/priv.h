@@ -79,7 +79,8 @@ struct lx_run {
     struct lx_job *job;
     const struct lx_state *state;
     enum lx_state_id state_id;
-    uint64_t started_ms;
+    uint64_t taken_ms;    /* when this process had it first */
+    uint64_t started_ms;  /* only for how long ago: it may be before what the clock can say */
     int64_t started_wall; /* ms since 1970, for a later process */
 
     /* What the journal keeps of the run beyond the rest (record.c). */

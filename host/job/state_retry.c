@@ -29,7 +29,7 @@ static void give_up(struct lx_run *run)
 static bool in_time(const struct lx_run *run, uint64_t delay_ms)
 {
     int64_t limit = run->ex->opts.max_runtime_ms;
-    return limit <= 0 || lx_now_ms() + delay_ms < run->started_ms + (uint64_t)limit;
+    return limit <= 0 || lx_now_ms() - run->started_ms + delay_ms < (uint64_t)limit;
 }
 
 static void tell_end(struct lx_run *run, uint64_t delay_ms)

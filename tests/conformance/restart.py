@@ -1,4 +1,7 @@
 """What becomes of a job when the executor is killed, and starts again with its state directory."""
+import re
+import struct
+
 from frontend import Frontend, payload
 from kube import Kube, Script
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, ended
@@ -176,6 +179,47 @@ def cancelled_while_away(w):
 
 restart_row("a job that was cancelled while the executor was away is marked", "cancelled_while_away",
             lambda w: marked_once(w, "markFailed", "cancelled"))
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def edit_journal(path, edit):
+    """Changes the values of its records, not their lengths."""
+    out, rest = b"", path.read_bytes()
+    while rest:
+        kind, key_len, value_len = struct.unpack_from("<BxHI", rest, 4)
+        key, value = rest[20:20 + key_len], rest[20 + key_len:20 + key_len + value_len]
+        rest = rest[20 + key_len + value_len:]
+        value = edit(value) if kind == 1 else value
+        head = struct.pack("<4sBxHII", b"LXJ1", kind, key_len, value_len, crc32c(key + value))
+        out += head + struct.pack("<I", crc32c(head)) + key + value
+    path.write_bytes(out)
+
+
+@scenario
+def machine_rebooted(w):
+    """The job began longer ago than the machine's clock that knows no date has been running."""
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    w.executor.kill()
+    edit_journal(w.executor.log_path.with_name("state") / "journal", lambda value: re.sub(
+        rb'"started":\d{13}', b'"started":1000000000000', value))
+    w.executor.start()
+    shown(w, "setup.workspace", "three")
+    w.until(lambda: len(w.frontend.of("heartbeat")) > 1, "heartbeats")
+    w.kube.release()
+    w.marked().stopped()
+
+
+restart_row("a job that began before the machine was rebooted is gone on with", "machine_rebooted",
+            lambda w: marked_once(w, "markComplete") or equal(w.kube.names, [NAME]))
 
 
 @scenario
