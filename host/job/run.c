@@ -110,6 +110,7 @@ static void cancel_calls(struct lx_run *run)
     lx_kube_cancel(lx_take(run->kube_call));
     lx_workspace_cancel(run->workspace);
     lx_timer_stop(run->wait);
+    lx_journal_writer_forget(run->ex->journal, &run->durable_task);
     if (run->ticket.state == LX_TICKET_WAITING)
         lx_admission_leave(&run->ex->admission, &run->ticket);
 }
@@ -213,7 +214,6 @@ void lx_run_free(struct lx_run *run)
         return;
     lx_list_remove(&run->link);
     lx_task_cancel(&run->enter_task);
-    lx_journal_writer_forget(run->ex->journal, &run->durable_task);
     cancel_calls(run);
     lx_timer_free(run->state_timer);
     lx_timer_free(run->deadline);
