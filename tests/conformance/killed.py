@@ -269,13 +269,13 @@ def shared_ends(w):
 
 @scenario
 def shared_killed_cloning(w):
-    """The first process never gets its clone."""
+    """The first process never gets its clone, which ends with it."""
     with tempfile.TemporaryDirectory() as folder:
         w.hang = pathlib.Path(folder, "hang")
         w.hang.touch()
         git = pathlib.Path(folder, "git")
         git.write_text(f'#!/bin/sh\ncase "$*" in *fetch*) while [ -e {w.hang} ]; do sleep 0.05; '
-                       'done;; esac\nexec /usr/bin/git "$@"\n')
+                       'done; kill -0 $PPID || exit;; esac\nexec /usr/bin/git "$@"\n')
         git.chmod(0o755)
         shared(w, Script(), PATH=f"{folder}:{os.environ['PATH']}")
         w.until(lambda: w.frontend.log("setup.git.fetch"), "git fetch")
