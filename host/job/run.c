@@ -87,6 +87,10 @@ static char *spent_on(const struct lx_run *run, const struct lx_stuck *stuck)
     if (run->ended.kind != LX_FAIL_NONE)
         return lx_strf(" while attempt %u was being removed, which had ended (%s): %s",
                        run->attempt, lx_failure_name(run->ended.kind), run->ended.message);
+    if (run->ticket.state == LX_TICKET_WAITING) {
+        lx_auto(str) char *why = lx_admission_why(&run->ex->admission, &run->ticket);
+        return lx_strf(": %s", why);
+    }
     return lx_strdup("");
 }
 

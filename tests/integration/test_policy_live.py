@@ -362,6 +362,21 @@ class PolicyLive(unittest.TestCase):
         self.w.kube.release()
         self.w.marked(3)
 
+    def test_a_job_that_waited_too_long_says_so(self):
+        self.map.write("return { api = 1, job = require('default').job, admit = function(job) "
+                       "return { key = 'team-a', limit = 1 } end }")
+        self.start(payload(1), script=Script(hold=True), EXECUTOR_MAXIMUM_NUM_JOBS="4",
+                   EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="1s")
+        self.w.kube.refusals[("delete", "jobs")] = [(503, "sick")] * 100000
+        wait(lambda: self.w.kube.created["jobs"], "the first Job")
+        self.w.frontend.offer(payload(2))
+        self.w.marked()
+        self.w.kube.refusals.clear()
+        mark = self.w.frontend.marks()[0]
+        self.assertEqual((mark.name, mark.json["jobId"]), ("markErrored", 2))
+        self.assertIn("exceeded maximum execution time of 1s: waiting: 1 of 1 jobs of team-a run",
+                      mark.json["errorMessage"])
+
     def test_a_refused_job_keeps_nobody_from_beginning(self):
         """However long its log takes to be delivered."""
         self.map.write("return { api = 1, job = require('default').job, admit = function(job) "

@@ -239,7 +239,7 @@ static void who_begins_changes_the_turns(void **state)
     assert_false(enter(2, "{\"cost\": {\"memory\": \"9Gi\"}, \"key\": \"a\"}"));
     assert_false(enter(3, "{\"cost\": {\"memory\": \"1Gi\"}, \"key\": \"b\"}"));
     assert_true(enter(4, "{\"cost\": {\"memory\": \"1Gi\"}, \"key\": \"a\", \"weight\": 2}"));
-    leave(7); /* none that is in */
+    leave(7);
     assert_true(scene.jobs[3].granted); /* 2 of a run now, 1 of b */
 }
 
