@@ -34,7 +34,7 @@ void lx_restrict_report(const struct lx_restriction *restriction, struct lx_log 
 int lx_restrict_calls(struct lx_err *err);
 
 /* Allows changes below the directories `writable` only, and running programs below `programs` only
- * (NULL-terminated lists; what is not there is left out). LX_E_NOT_FOUND when the kernel has no
+ * (NULL-terminated lists; what is no directory is left out). LX_E_NOT_FOUND when the kernel has no
  * Landlock, or one that is too old; else LX_E_IO. */
 int lx_restrict_files(const char *const *writable, const char *const *programs, struct lx_err *err);
 

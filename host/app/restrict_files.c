@@ -59,9 +59,9 @@ struct path_beneath {
     int32_t fd;
 } __attribute__((packed));
 
-static int allow(long rules, const char *path, uint64_t rights, struct lx_err *err)
+static int allow(long rules, const char *path, int flags, uint64_t rights, struct lx_err *err)
 {
-    int fd = open(path, O_PATH | O_CLOEXEC);
+    int fd = open(path, O_PATH | O_CLOEXEC | flags);
     if (fd < 0)
         return 0; /* neither does it allow anything */
     struct path_beneath rule = {.allowed = rights, .fd = fd};
@@ -74,7 +74,7 @@ static int allow(long rules, const char *path, uint64_t rights, struct lx_err *e
 static int allow_all(long rules, const char *const *paths, uint64_t rights, struct lx_err *err)
 {
     for (; *paths; paths++) {
-        if (allow(rules, *paths, rights, err) < 0)
+        if (allow(rules, *paths, O_DIRECTORY, rights, err) < 0)
             return -1;
     }
     return 0;
@@ -108,7 +108,7 @@ int lx_restrict_files(const char *const *writable, const char *const *programs, 
     if (rc == 0)
         rc = allow_all(rules, programs, FS_EXECUTE, err);
     if (rc == 0) /* a child's standard input */
-        rc = allow(rules, "/dev/null", FS_WRITE_FILE, err);
+        rc = allow(rules, "/dev/null", 0, FS_WRITE_FILE, err);
     if (rc == 0)
         rc = enforce(rules, err);
     close((int)rules);

@@ -129,7 +129,8 @@ static bool can_write(const char *dir, const char *name)
 static int restrict_to(const char *dir)
 {
     lx_auto(str) char *own = lx_strf("%s/own", dir);
-    const char *const writable[] = {own, "/nonexistent", NULL};
+    lx_auto(str) char *old = lx_strf("%s/old", dir);
+    const char *const writable[] = {own, "/nonexistent", old, NULL};
     const char *const programs[] = {"/bin", "/usr", "/lib", "/lib64", NULL};
     return lx_restrict_files(writable, programs, NULL);
 }
