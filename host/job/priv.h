@@ -213,6 +213,8 @@ void lx_run_end_workspace(struct lx_run *run);
 
 /* CREATING: an object of that name is there already. */
 void lx_run_conflict(struct lx_run *run);
+/* What is found out about that is forgotten: another object is to be made. */
+void lx_run_conflict_over(struct lx_run *run);
 /* CREATING: the object exists, as `answer` has it (NULL: it is done without); goes on. */
 void lx_run_created(struct lx_run *run, struct lx_object *object, const json_t *answer);
 

@@ -106,6 +106,12 @@ static void on_looked(void *arg, const struct lx_kube_result *result)
         again(run);
 }
 
+void lx_run_conflict_over(struct lx_run *run)
+{
+    run->conflict_until_ms = 0;
+    run->conflict_told = run->conflict_job_gone = false;
+}
+
 void lx_run_conflict(struct lx_run *run)
 {
     const struct lx_object *object = in_the_way(run);

@@ -37,8 +37,7 @@ static bool is_dispensable(const struct lx_object *object, const struct lx_err *
 void lx_run_created(struct lx_run *run, struct lx_object *object, const json_t *answer)
 {
     object->made = true;
-    run->conflict_until_ms = 0;
-    run->conflict_told = run->conflict_job_gone = false;
+    lx_run_conflict_over(run);
     free(object->uid);
     object->uid = lx_strdup(lx_json_str(lx_json_obj(answer, "metadata"), "uid", NULL));
     if (object->role == LX_OBJECT_JOB) {

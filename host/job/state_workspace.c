@@ -52,6 +52,7 @@ void lx_run_forget_step(struct lx_run *run)
     free(lx_take(run->pod_uid));
     free(lx_take(run->planned));
     run->complete = run->seen = false;
+    lx_run_conflict_over(run);
 }
 
 void lx_run_step_done(struct lx_run *run)

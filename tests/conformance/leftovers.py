@@ -14,6 +14,7 @@ from suite import equal, has, row, scenario
 
 NAME = "sg-executor-job-batches-42"
 SECRET = NAME + "-secrets"
+SECOND = NAME + "-attempt-2"
 ONE = [step("step.0.run")]
 EVERY = "200ms"
 
@@ -116,6 +117,17 @@ def create_unknown_again(w):
     w.kube.refusals[("create", "jobs")] = [status(501, "", "half done")]
 
 
+@scenario
+def leftover_attempts(w):
+    """Of both attempts; what is in the first one's way cannot be looked at."""
+    w.frontend, w.kube = Frontend(), Kube()
+    for base in (NAME, SECOND):
+        put(w.kube, "secrets", metadata(base + "-secrets", "ex-before", w.frontend.url))
+    put(w.kube, "jobs", metadata(SECOND, "ex-before", w.frontend.url))
+    w.kube.refusals[("delete", "secrets")] = [status(501, "", "half done")]
+    w.start(payload(dockerSteps=ONE), **AGAIN).marked().stopped()
+
+
 class Forgetful(Kube):
     """Makes the first Job, and never says so."""
 
@@ -153,6 +165,11 @@ row("11.2", "leftovers are deleted by their UID, and a Job with its pods", "left
 row("11.2", "a leftover Job goes before what its pod uses", "leftover",
     lambda w: equal([c.name for c in w.kube.calls if c.method == "DELETE" and
                      not c.json.get("dryRun")][:2], [NAME, SECRET]))
+row("11.2", "so it is with each attempt", "leftover_attempts",
+    lambda w: equal([c.name for c in w.kube.calls if c.method == "DELETE" and
+                     c.name.startswith(SECOND) and not c.json.get("dryRun")][:2],
+                    [SECOND, SECOND + "-secrets"]) or
+    equal([m.name for m in w.frontend.marks()], ["markComplete"]))
 row("11.2", "a leftover that takes its time is waited for", "leftover_slow",
     lambda w: equal((w.facts["made"], [m.name for m in w.frontend.marks()]), (0, ["markComplete"])))
 row("11.2", "leftovers of the original are deleted by their UID, then made anew", "leftover_original",
