@@ -50,12 +50,18 @@ struct lx_entries *lx_entries_new(const struct lx_executor_opts *opts, const str
     return entries;
 }
 
+static void free_lines(struct lx_list *lines)
+{
+    for (struct lx_list *it; (it = lx_list_shift(lines));)
+        lx_entry_line_free(lx_container_of(it, struct lx_entry_line, link));
+}
+
 static void entry_free(struct lx_entry *entry)
 {
     lx_queue_cancel(entry->call);
     lx_sink_free(entry->sink);
-    for (struct lx_list *it; (it = lx_list_shift(&entry->replay));)
-        lx_entry_line_free(lx_container_of(it, struct lx_entry_line, link));
+    free_lines(&entry->replay);
+    free_lines(&entry->notes);
     free(entry->kept);
     lx_strv_free(entry->command);
     free(entry->key);
@@ -111,6 +117,7 @@ struct lx_entry *lx_entry_new(struct lx_entries *entries, const char *key, char 
     entry->start_ms = lx_now_ms();
     entry->index = entries->n++;
     lx_list_init(&entry->replay);
+    lx_list_init(&entry->notes);
     /* The server reads results from .post entries: those are kept whole, and as they are but for
      * the job's secrets (contract 8.4). */
     entry->result = lx_ends_with(key, ".post");
@@ -186,6 +193,34 @@ void lx_entry_replay(struct lx_entry *entry, bool all)
     }
 }
 
+static void own_line(struct lx_entry *entry, bool raw, const char *text)
+{
+    if (!is_open(entry))
+        return;
+    lx_entry_record_line(entry, raw, text);
+    put_line(entry, raw, text);
+}
+
+/* Writes the notes that wait, if the output is at the end of a line; `all`: wherever it is. */
+static void put_notes(struct lx_entry *entry, bool all)
+{
+    while (is_open(entry) && !lx_list_empty(&entry->notes) &&
+           (all || lx_sink_between_lines(entry->sink))) {
+        struct lx_entry_line *note =
+            lx_container_of(lx_list_shift(&entry->notes), struct lx_entry_line, link);
+        own_line(entry, false, note->text);
+        lx_entry_line_free(note);
+    }
+}
+
+/* How much of the output may be written before notes and lines of ours are looked at again. */
+static size_t next_part(const struct lx_entry *entry, const char *data, size_t len)
+{
+    size_t n = lx_entry_before_line(entry, len);
+    const char *end = lx_list_empty(&entry->notes) ? NULL : memchr(data, '\n', n);
+    return end ? (size_t)(end - data) + 1 : n;
+}
+
 void lx_entry_write(struct lx_entry *entry, const char *data, size_t len)
 {
     struct lx_err err;
@@ -194,21 +229,14 @@ void lx_entry_write(struct lx_entry *entry, const char *data, size_t len)
         lx_entry_record(entry);
     }
     while (is_open(entry) && len > 0) {
-        size_t n = lx_entry_before_line(entry, len);
+        size_t n = next_part(entry, data, len);
         note_write(entry, lx_sink_write(entry->sink, data, n, &err), &err);
         entry->fed += n;
         data += n;
         len -= n;
         lx_entry_replay(entry, false);
+        put_notes(entry, false);
     }
-}
-
-static void own_line(struct lx_entry *entry, bool raw, const char *text)
-{
-    if (!is_open(entry))
-        return;
-    lx_entry_record_line(entry, raw, text);
-    put_line(entry, raw, text);
 }
 
 void lx_entry_line(struct lx_entry *entry, const char *text)
@@ -219,6 +247,16 @@ void lx_entry_line(struct lx_entry *entry, const char *text)
 void lx_entry_raw(struct lx_entry *entry, const char *text)
 {
     own_line(entry, true, text);
+}
+
+void lx_entry_note(struct lx_entry *entry, const char *text)
+{
+    if (!is_open(entry))
+        return;
+    struct lx_entry_line *note = lx_alloc(sizeof *note);
+    note->text = lx_strdup(text);
+    lx_list_push(&entry->notes, &note->link);
+    put_notes(entry, false);
 }
 
 void lx_entry_ended(struct lx_entry *entry)
@@ -240,6 +278,7 @@ void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
     if (entry->finished)
         return;
     lx_entry_replay(entry, true);
+    put_notes(entry, true);
     if (is_open(entry) && lx_sink_close(entry->sink, &err) < 0)
         remember(entry, &err, "keeping the log");
     else if (is_open(entry) && shows_less(entry))
@@ -257,7 +296,7 @@ void lx_entries_tell_open(struct lx_entries *entries, const char *text)
     lx_list_each (it, &entries->list) {
         struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
         if (!entry->finished)
-            lx_entry_line(entry, text);
+            lx_entry_note(entry, text);
     }
 }
 

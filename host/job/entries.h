@@ -34,8 +34,11 @@ struct lx_entry *lx_entry_find(struct lx_entries *entries, const char *key);
 void lx_entry_write(struct lx_entry *entry, const char *data, size_t len);
 void lx_entry_line(struct lx_entry *entry, const char *text);
 void lx_entry_raw(struct lx_entry *entry, const char *text);
+/* A line of the executor's own that may stand anywhere: a line of the output that has begun ends
+ * before it. */
+void lx_entry_note(struct lx_entry *entry, const char *text);
 
-/* A line of the executor's own in every entry that is not finished. */
+/* The same in every entry that is not finished. */
 void lx_entries_tell_open(struct lx_entries *entries, const char *text);
 
 /* Another attempt begins: finishes what is open, and lx_entry_find no longer finds what there is.

@@ -36,6 +36,7 @@ struct lx_entry {
     uint64_t hold;         /* shorter output than this is not sent: more was shown already */
     bool left;             /* what was shown stays as it is: less than that can be read now */
     struct lx_list replay; /* of struct lx_entry_line: still to be put between the output */
+    struct lx_list notes;  /* of struct lx_entry_line: wait for the end of a line of the output */
     char *kept;            /* the whole output, escaped, instead of the sink's; NULL */
     size_t kept_len;
     bool text_kept; /* the journal has the whole output */

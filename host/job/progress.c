@@ -92,7 +92,7 @@ static void tell(struct lx_progress *progress, const char *text)
     if (entry_ended(progress))
         lx_entries_tell_open(progress->entries, text);
     else
-        lx_entry_line(entry_of(progress), text);
+        lx_entry_note(entry_of(progress), text);
 }
 
 void lx_progress_tell(struct lx_progress *progress, const char *text)

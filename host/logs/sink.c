@@ -301,6 +301,11 @@ int lx_sink_line(struct lx_sink *sink, const char *text, struct lx_err *err)
     return settle(sink, write_line(sink, text, &failure), &failure, err);
 }
 
+bool lx_sink_between_lines(const struct lx_sink *sink)
+{
+    return !sink->line_open && sink->n_held == 0 && lx_mask_held(sink->stream) == 0;
+}
+
 static int write_raw(struct lx_sink *sink, const char *text, struct lx_err *err)
 {
     if (end_line(sink, err) < 0)

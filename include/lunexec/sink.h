@@ -46,6 +46,8 @@ int lx_sink_write(struct lx_sink *sink, const char *data, size_t len, struct lx_
 
 /* A line of the executor's own ("stdout: " prefix too, masked), after completing an open line. */
 int lx_sink_line(struct lx_sink *sink, const char *text, struct lx_err *err);
+/* A line of the executor's own would split no line, and no secret, of the output. */
+bool lx_sink_between_lines(const struct lx_sink *sink);
 /* Text without a prefix, as teardown entries have it (contract 7.5); masked. */
 int lx_sink_raw(struct lx_sink *sink, const char *text, struct lx_err *err);
 

@@ -30,12 +30,13 @@ class Script:
     """How a pod runs: what each container prints and how it ends."""
 
     def __init__(self, logs=None, exits=None, hold=False, waiting=None, pod=None, act=None,
-                 podless=False, then=None):
+                 podless=False, then=None, late=None):
         self.logs, self.exits = logs or {}, exits or {}  # by container name
         self.hold = hold        # the first container runs until release() or the Job's deletion
         self.waiting = waiting  # (reason, message) of a first container that cannot start
         self.pod = pod or {}    # more of the pod's status
         self.act = act          # act(container name): what the container does
+        self.late = late        # (container, threading.Event): it begins when that is set
         self.podless = podless  # the Job gets no pod
         self.then = then        # how the pods of all Jobs after the first run
 
@@ -203,6 +204,9 @@ class Kube(Peer):
             return
         phase = "Succeeded"
         for name in names:
+            if script.late and script.late[0] == name:
+                show("Pending")
+                script.late[1].wait(20)
             states[name] = {"running": {"startedAt": "2024-06-03T10:20:30Z"}}
             if not show("Pending"):
                 return

@@ -1,9 +1,10 @@
 """Contract section 7: verdicts and texts; section 2: payloads; section 8.4: what the server reads."""
 import json
 import pathlib
+import threading
 
 from frontend import payload, step
-from kube import Kube, Script, status
+from kube import STAMP, Kube, Script, status
 from suite import equal, has, row, scenario
 
 NAME = "sg-executor-job-batches-42"
@@ -227,3 +228,38 @@ row("8.4", ".post output arrives unchanged but for the prefix", "post_output",
 row("8.4", "keys of steps are what the server looks for", "post_output",
     lambda w: equal([k for k in w.frontend.keys() if k.startswith("step.")],
                     [f"step.kubernetes.step.0.{s}" for s in ("pre", "run", "post")]))
+
+
+class Halting(Kube):
+    """The step's log stops in the middle of a line, and of a secret, until `go`."""
+
+    def __init__(self):
+        self.go = threading.Event()
+        super().__init__(Script(late=("main", self.go)))
+
+    def get(self, kind, name, query):
+        if not name.endswith("/log") or query["container"] != CONTAINER:
+            return super().get(kind, name, query)
+
+        def stream(chunk):
+            stamp = STAMP.format(0).encode()
+            chunk(stamp + b" one\n" + stamp + b" two s3cr3t")
+            self.go.wait(20)
+            chunk(b"value end\n" + stamp + b" three\n")
+        return 200, stream
+
+
+@scenario
+def late_container(w):
+    w.kube = Halting()
+    w.start(payload(dockerSteps=ONE))
+    w.kube.wait(lambda: [c for c in w.kube.calls if c.path.endswith("/events")], 20, "a look at events")
+    w.kube.go.set()
+    w.marked().stopped()
+
+
+row("9.2", "why the next container does not begin stands between lines of the step before",
+    "late_container", lambda w: has(w.frontend.log(RUN)["out"],
+                                    "stdout: one\nstdout: two ${{ secrets.GITHUB_TOKEN }} end\n"
+                                    "stdout: [lunexec] the pod is on node node-1: waiting for its "
+                                    "images and volumes\n", "\nstdout: three\n"))
