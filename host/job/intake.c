@@ -40,10 +40,12 @@ static struct lx_run *find_run(const struct lx_executor *ex, const char *uid)
  * have of it comes to its end, and the new one begins then. */
 static bool take_anew(struct lx_run *run, struct lx_job *job)
 {
-    if (run->next || !*job->token || lx_streq(job->token, run->job->token))
+    if (!*job->token || lx_streq(job->token, run->job->token) ||
+        (run->next && lx_streq(job->token, run->next->token)))
         return false;
     lx_log(run->ex->opts.log, LX_LOG_WARN, "the frontend gave us a job anew that we have",
            LX_STR("job", job->uid));
+    lx_job_free(run->next); /* its token is not valid any more */
     run->next = job;
     lx_limiter_give(&run->ex->limiter);
     lx_run_stop(run, LX_FAIL_LOST, "the frontend has taken this job back");

@@ -5,7 +5,7 @@ import tempfile
 import time
 
 from frontend import Frontend, payload, step
-from kube import Script
+from kube import Script, status
 from suite import equal, has, row, scenario
 
 ONE = [step("step.0.run")]
@@ -225,6 +225,24 @@ row("4", "a job given anew: its new token is used", "given_anew",
     lambda w: equal(mark(w).headers["Authorization"], "Bearer new"))
 row("4", "a job given anew: nothing is left", "given_anew",
     lambda w: equal([len(made) for made in w.kube.made.values()], [0] * 4))
+
+
+@scenario
+def given_anew_twice(w):
+    """Once more before the earlier run has ended."""
+    w.start(brief(42, token="old"), script=Script(hold=True, then=Script()),
+            EXECUTOR_MAXIMUM_NUM_JOBS="2")
+    w.until(lambda: w.kube.made["pods"], "a pod")
+    w.kube.refusals[("delete", "jobs")] = [status(503, "ServiceUnavailable", "sick")] * 100000
+    w.frontend.offer(brief(42, token="new"), brief(42, token="newest"))
+    w.until(lambda: len(dequeued(w)) == 3, "all of it")
+    w.kube.refusals.clear()
+    w.marked().stopped()
+
+
+row("4", "a job given anew twice: its last token is used", "given_anew_twice",
+    lambda w: equal([(m.name, m.headers["Authorization"]) for m in w.frontend.marks()],
+                    [("markComplete", "Bearer newest")]))
 
 
 @scenario
