@@ -138,11 +138,11 @@ static int read_cluster(const json_t *cluster, const char *folder, struct lx_kub
         return -1;
     if (!config->server)
         return lx_fail(err, LX_E_INVALID, "server is missing");
+    for (size_t len = strlen(config->server); len && config->server[len - 1] == '/'; len--)
+        config->server[len - 1] = '\0';
     if (lx_url_parse(config->server, &url, err))
         return lx_wrap(err, "server");
     lx_url_done(&url);
-    for (size_t len = strlen(config->server); len && config->server[len - 1] == '/'; len--)
-        config->server[len - 1] = '\0';
     return take_pem(cluster, "certificate-authority", folder, &config->ca_data, &config->ca_file,
                     err);
 }
