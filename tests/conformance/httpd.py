@@ -59,7 +59,11 @@ class Peer:
 
             def serve(self):
                 length = int(self.headers.get("Content-Length") or 0)
-                call = Call(self.command, self.path, self.headers, self.rfile.read(length))
+                body = self.rfile.read(length)
+                if len(body) < length:  # a client that was killed within its request
+                    self.close_connection = True
+                    return
+                call = Call(self.command, self.path, self.headers, body)
                 with peer.lock:
                     peer.calls.append(call)
                 try:
