@@ -30,7 +30,7 @@ bool lx_owner_is_executor(const struct lx_executor *ex, const json_t *metadata)
 
 enum lx_owner lx_owner_of(const struct lx_run *run, const json_t *metadata)
 {
-    /* Sourcegraph's own executor labels nothing (contract 6.2), and gives this name to no other job. */
+    /* Sourcegraph's own executor labels nothing (contract 6.2). */
     if (!*label(metadata, LX_LABEL_MANAGED_BY))
         return LX_OWNER_EARLIER;
     char id[24];
