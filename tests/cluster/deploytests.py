@@ -35,7 +35,7 @@ def define(file):
         api.call("POST", CUSTOM, definition)
     deadline = time.monotonic() + 30
     while not any(c["type"] == "Established" and c["status"] == "True" for c in
-                  api.call("GET", f"{CUSTOM}/{name}")["status"].get("conditions", [])):
+                  api.call("GET", f"{CUSTOM}/{name}")["status"].get("conditions") or []):
         holds(time.monotonic() < deadline, f"{name} is not established")
         time.sleep(0.1)
     version = next(v["name"] for v in spec["versions"] if v["storage"])
