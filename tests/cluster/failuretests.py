@@ -185,7 +185,7 @@ def tainted(scene):
 @test
 def lost_with_its_node(scene):
     """A node that is given up and says nothing: the next attempt waits until the pod is really gone."""
-    job = offer(scene, step("work", *LONG))
+    job = offer(scene, step("work", "echo started", "sleep 20", "echo done"))
 
     def lose():
         kubelet = daemon("kubelet")

@@ -1,4 +1,5 @@
 """What is in the cluster already: what an executor left behind, and what has a job's names."""
+import contextlib
 import pathlib
 import time
 import urllib.parse
@@ -85,8 +86,9 @@ def sweeper(scene):
 def swept(scene, podless=False):
     ours, theirs = leave(scene, "ex-ours", 7), leave(scene, "ex-theirs", 8)
     while podless and (left := pods(scene, ours)):
-        api.call("DELETE", f"{scene.namespace.collection('Pod')}/{left[0]['metadata']['name']}",
-                 {"gracePeriodSeconds": 0})
+        with contextlib.suppress(api.ApiError):  # it may be gone by now
+            api.call("DELETE", f"{scene.namespace.collection('Pod')}/{left[0]['metadata']['name']}",
+                     {"gracePeriodSeconds": 0})
     sweeper(scene)
     gone(scene, ours)
     job = scene.offer("echo done")
