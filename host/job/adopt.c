@@ -1,8 +1,8 @@
 /*
  * ADOPTING: a job of an earlier process. Nothing is done for it before the frontend has said in a
  * heartbeat that it is still ours; then it goes on as far back as it must: with its pod, with its
- * end, with the removal of an attempt that is to be followed by another, or, when its Job was not
- * complete yet, from the beginning.
+ * end, with the removal of an attempt that is to be followed by another, or, when it is not known
+ * that all its objects are made, from the beginning.
  */
 #include "job/adopt.h"
 
@@ -13,10 +13,6 @@
 
 #define KEYS_MAX ((size_t)1 << 20)
 #define VALUE_MAX ((size_t)256 * 1024 * 1024)
-
-/* How often it is looked whether the pod of a removed Job is gone, and for how long. */
-#define GONE_PAUSE_MS 200
-#define GONE_PATIENCE_MS 120000
 
 /* ---- Reading the journal ---- */
 
@@ -164,11 +160,11 @@ void lx_adopt_go_on(struct lx_executor *ex)
     }
 }
 
-static void begin_anew(struct lx_run *run)
+/* What the earlier process made meanwhile, even a Job that runs, is found when it is to be made
+ * again, and told by the run's tag (state_conflict.c): so no step runs twice. */
+static void begin_again(struct lx_run *run)
 {
     free(lx_take(run->planned));
-    free(lx_take(run->job_uid));
-    lx_owner_new_tag(run->tag);
     lx_entries_interrupted(run->entries, "setup.workspace",
                            "[lunexec] the executor was restarted: this begins again");
     lx_run_go(run, LX_STATE_QUEUED);
@@ -213,54 +209,6 @@ static void go_on_with_pod(struct lx_run *run)
     lx_run_go(run, LX_STATE_PENDING);
 }
 
-static void remove_next(struct lx_run *run);
-
-static void on_removed(void *arg, const struct lx_kube_result *result)
-{
-    struct lx_run *run = arg;
-    run->kube_call = NULL;
-    if (!result->ok && result->err.code != LX_E_NOT_FOUND && result->err.code != LX_E_CONFLICT) {
-        run->cleaning->gone = false;
-        lx_failure_set(&run->failure, lx_failure_of_answer(result->status, result->err.text),
-                       "removing what is left of job %s: %s", run->planned, result->err.text);
-        lx_run_go(run, LX_STATE_CLEANING);
-        return;
-    }
-    remove_next(run);
-}
-
-/* A Job that was not complete is made anew, when nothing of it is left: never are two alive. */
-static void remove_next(struct lx_run *run)
-{
-    struct lx_object *object = lx_objects_leftover(&run->objects);
-    if (object) {
-        struct lx_kube_delete_opts opts = {
-            .uid = object->uid, .is_meant = lx_owner_is_run, .arg = run, .grace_seconds = -1};
-        object->gone = true;
-        run->cleaning = object;
-        // rbac: batch/jobs delete, secrets delete: a Job that a killed executor had not completed
-        // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
-        run->kube_call = lx_kube_delete(run->ex->opts.kube, object->kind, run->ex->opts.ns,
-                                        object->name, &opts, 0, on_removed, run);
-        return;
-    }
-    if (lx_watch_find(run->ex->watch, run->planned)) {
-        if (!lx_timer_active(run->state_timer))
-            lx_timer_start(run->state_timer, GONE_PATIENCE_MS, 0);
-        lx_timer_start(run->wait, GONE_PAUSE_MS, 0);
-        return;
-    }
-    lx_objects_free(&run->objects);
-    begin_anew(run);
-}
-
-static void remove_leftovers(struct lx_run *run)
-{
-    lx_list_each (it, &run->objects)
-        lx_container_of(it, struct lx_object, link)->made = true;
-    remove_next(run);
-}
-
 void lx_state_adopting(struct lx_run *run)
 {
     if (!run->confirmed || run->kube_call)
@@ -272,25 +220,18 @@ void lx_state_adopting(struct lx_run *run)
     } else if (run->ended.kind != LX_FAIL_NONE) {
         if (run->ex->pods_known)
             lx_run_go(run, LX_STATE_CLEARING);
-    } else if (!run->planned) {
-        begin_anew(run);
+    } else if (!run->planned || !run->complete) {
+        begin_again(run);
     } else if (run->ex->pods_known) {
-        if (run->complete)
-            go_on_with_pod(run);
-        else
-            remove_leftovers(run);
+        go_on_with_pod(run);
     }
 }
 
 /* Its containers are not followed, so what they wrote since cannot be delivered. */
 void lx_event_adopting(struct lx_run *run, enum lx_run_event event)
 {
-    if (event == LX_EVENT_TIMEOUT)
-        lx_failure_set(&run->failure, LX_FAIL_API,
-                       "the pod of an earlier try of job %s does not end", run->planned);
+    (void)event;
     lx_entries_lost(run->entries);
     lx_entries_interrupted(run->entries, NULL, "[lunexec] the executor was restarted");
-    lx_list_each (it, &run->objects)
-        lx_container_of(it, struct lx_object, link)->made = true;
     lx_run_go(run, LX_STATE_CLEANING);
 }

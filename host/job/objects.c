@@ -36,26 +36,27 @@ struct lx_object *lx_objects_restore(struct lx_list *objects, enum lx_object_rol
     return object;
 }
 
-static void add(struct lx_list *objects, enum lx_object_role role, const char *name, size_t index)
-{
-    (void)lx_objects_restore(objects, role, name, index);
-}
-
-static struct lx_object *find(const struct lx_list *objects, enum lx_object_role role)
+static bool is_listed(const struct lx_list *objects, enum lx_object_role role, const char *name)
 {
     lx_list_each (it, objects) {
-        struct lx_object *object = lx_container_of(it, struct lx_object, link);
-        if (object->role == role)
-            return object;
+        const struct lx_object *object = lx_container_of(it, struct lx_object, link);
+        if (object->role == role && lx_streq(object->name, name))
+            return true;
     }
-    return NULL;
+    return false;
+}
+
+static void add(struct lx_list *objects, enum lx_object_role role, const char *name, size_t index)
+{
+    if (!is_listed(objects, role, name))
+        (void)lx_objects_restore(objects, role, name, index);
 }
 
 void lx_objects_add(struct lx_list *objects, const struct lx_workload *workload, bool claim)
 {
     if (workload->secret_data)
         add(objects, LX_OBJECT_SECRET, workload->secret_name, 0);
-    if (workload->pull_secret_name && !find(objects, LX_OBJECT_PULL_SECRET))
+    if (workload->pull_secret_name)
         add(objects, LX_OBJECT_PULL_SECRET, workload->pull_secret_name, 0);
     if (claim)
         add(objects, LX_OBJECT_CLAIM, workload->volume_name, 0);
@@ -92,7 +93,7 @@ struct lx_object *lx_objects_leftover(const struct lx_list *objects)
     struct lx_object *other = NULL;
     lx_list_each (it, objects) {
         struct lx_object *object = lx_container_of(it, struct lx_object, link);
-        if (!object->made || object->gone)
+        if ((!object->made && !object->unsure) || object->gone)
             continue;
         if (object->kind == LX_KUBE_JOB)
             return object;

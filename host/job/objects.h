@@ -29,15 +29,17 @@ struct lx_object {
     char *name;
     char *uid;    /* of the one we made; NULL while unknown */
     size_t index; /* of LX_OBJECT_FILES */
-    bool made;    /* exists, or may exist */
-    bool gone;    /* was deleted, or could not be */
+    bool made;    /* its create was answered */
+    bool unsure;  /* may exist: nobody knows the answer to its create */
+    bool gone;    /* was deleted, or could not be made */
 };
 
 /* Adds what `workload` needs. Secrets with files come after the Job, since it owns them: a pod
- * waits for them. The others come before it, so that no container waits. A pull Secret that is in
- * the list already serves further Jobs too. */
+ * waits for them. The others come before it, so that no container waits. What is in the list
+ * already and known to be made stays: a pull Secret serves further Jobs, too. What may exist there,
+ * after a restart, is to be made all the same. */
 void lx_objects_add(struct lx_list *objects, const struct lx_workload *workload, bool claim);
-/* Adds one by what is known of it; neither made nor gone. Borrowed. */
+/* Adds one by what is known of it; not made, not unsure, not gone. Borrowed. */
 struct lx_object *lx_objects_restore(struct lx_list *objects, enum lx_object_role role,
                                      const char *name, size_t index);
 void lx_objects_free(struct lx_list *objects);
@@ -45,7 +47,8 @@ void lx_objects_free(struct lx_list *objects);
 /* The first that is still to be made; NULL when all are there. */
 struct lx_object *lx_objects_next(const struct lx_list *objects);
 
-/* The next to delete, a Job before the rest so that its pod stops; NULL when none is left. */
+/* The next to delete of what is or may be there, a Job before the rest so that its pod stops; NULL
+ * when none is left. */
 struct lx_object *lx_objects_leftover(const struct lx_list *objects);
 
 #endif

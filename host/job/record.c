@@ -129,6 +129,7 @@ static void read_objects(struct lx_run *run, const json_t *list)
                                                       (size_t)lx_json_int(value, "index", 0));
         object->uid = lx_strdup(lx_json_str(value, "uid", NULL));
         object->made = lx_json_bool(value, "made", true);
+        object->unsure = !object->made;
     }
 }
 

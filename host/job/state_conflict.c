@@ -12,8 +12,8 @@
 #define GONE_PATIENCE_MS 120000
 #define GONE_PAUSE_MS 500
 
-/* What is in the way: the object of that name, or before it a Job of the run's, whose pod may use
- * the object and hold it. */
+/* What is in the way: the object of that name, or before it a Job of that job's, whose pod may
+ * use the object and hold it. */
 static struct lx_object *in_the_way(const struct lx_run *run)
 {
     struct lx_object *next = lx_objects_next(&run->objects);
@@ -29,7 +29,7 @@ static void fail(struct lx_run *run, const struct lx_kube_result *result)
 {
     const struct lx_object *object = in_the_way(run);
     /* It may be ours, its create not answered, so clean-up looks for it. */
-    lx_objects_next(&run->objects)->made = true;
+    lx_objects_next(&run->objects)->unsure = true;
     lx_run_fail(run, lx_failure_of_answer(result->status, result->err.text),
                 "creating %s %s, which is there already: %s", object->what, object->name,
                 result->err.text);
@@ -88,13 +88,14 @@ static void on_looked(void *arg, const struct lx_kube_result *result)
         fail(run, result);
         return;
     }
-    if (!result->ok && object != lx_objects_next(&run->objects)) {
+    enum lx_owner owner = uid ? lx_owner_of(run, metadata) : LX_OWNER_EARLIER;
+    bool next = object == lx_objects_next(&run->objects);
+    if (!next && (!result->ok || owner == LX_OWNER_RUN)) {
         run->conflict_job_gone = true;
         lx_run_conflict(run);
         return;
     }
-    enum lx_owner owner = uid ? lx_owner_of(run, metadata) : LX_OWNER_EARLIER;
-    if (owner == LX_OWNER_RUN && object == lx_objects_next(&run->objects))
+    if (owner == LX_OWNER_RUN)
         lx_run_created(run, object, result->object);
     else if (run->failure.kind != LX_FAIL_NONE)
         lx_run_go(run, LX_STATE_CLEANING);

@@ -23,7 +23,7 @@ void lx_event_creating(struct lx_run *run, enum lx_run_event event)
     }
     struct lx_object *object = lx_objects_next(&run->objects);
     if (run->kube_call && object)
-        object->made = true;
+        object->unsure = true;
     lx_run_go(run, LX_STATE_CLEANING);
 }
 
@@ -71,7 +71,7 @@ static void on_created(void *arg, const struct lx_kube_result *result)
         lx_run_conflict(run);
     } else {
         /* It may have been made all the same, so clean-up looks for it. */
-        object->made = true;
+        object->unsure = true;
         lx_run_fail(run, lx_failure_of_answer(result->status, result->err.text),
                     "creating %s %s: %s", object->what, object->name, result->err.text);
     }

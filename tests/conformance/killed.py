@@ -88,60 +88,73 @@ killed("FLUSHING", 1, rules=[("updateExecutionLogEntry", *SICK)])
 killed("REPORTING", 1, rules=[("markComplete", *SICK)])
 
 
+class Silent(Kube):
+    """Makes the first object of a kind (after `skip` others) and does not answer before `go`."""
+
+    def __init__(self, script, kind="jobs", skip=0):
+        self.go = threading.Event()
+        self.kind, self.skip = kind, skip
+        super().__init__(script)
+
+    def answer(self, call):
+        answer = super().answer(call)
+        if call.method == "POST" and call.name == self.kind:
+            self.skip -= 1
+            if self.skip == -1:
+                self.go.wait(20)
+                raise Drop
+        return answer
+
+
 @scenario
 def killed_unremovable(w):
-    """Before its Job is made; and what was made cannot be removed when the executor is back."""
-    w.frontend, w.kube = Frontend(), Kube()
-    kube_sick(w, "create", "jobs")
+    """Before its Job is made; the executor cannot ask whose a Secret is when it is back."""
+    w.frontend, w.kube = Frontend(), Silent(Script(logs=LOGS), "secrets")
     w.start(payload(dockerSteps=ONE), keep_state=True, **AGAIN)
-    w.until(lambda: w.kube.made["secrets"] and "state=CREATING" in w.executor.log, "a Secret")
+    w.until(lambda: w.kube.made["secrets"], "a Secret")
     w.executor.kill()
+    w.kube.go.set()
     w.kube.forbidden.add(("delete", "secrets"))
     w.executor.start()
     w.marked().stopped()
 
 
-row("R", "what was begun and cannot be removed fails the job, not the executor", "killed_unremovable",
-    lambda w: marked_once(w, "markErrored", "removing what is left of job") or equal(w.status, 0))
+row("R", "what was begun and cannot be looked at fails the job, not the executor",
+    "killed_unremovable",
+    lambda w: marked_once(w, "markErrored", "creating job secret") or equal(w.status, 0))
 
 
-class Silent(Kube):
-    """Makes the first Job, and does not answer before `go`."""
-
-    def __init__(self, script):
-        self.go = threading.Event()
-        self.asked = False
-        super().__init__(script)
-
-    def answer(self, call):
-        answer = super().answer(call)
-        if call.method == "POST" and call.name == "jobs" and not self.asked:
-            self.asked = True
-            self.go.wait(20)
-            raise Drop
-        return answer
-
-
-@scenario
-def killed_unanswered(w):
-    """The Job is made, and the executor dies before it knows."""
-    w.frontend, w.kube = Frontend(), Silent(held())
-    w.frontend.strict = True
-    w.start(payload(dockerSteps=ONE), keep_state=True)
-    w.until(lambda: w.kube.made["pods"], "the pod")
-    w.executor.kill()
-    w.kube.go.set()
-    w.executor.start()
-    w.kube.wait(lambda: len(w.kube.names) == 2, 20, "second Job")
-    w.facts["most"] = w.kube.most
-    w.kube.release()
-    w.marked().stopped()
+def killed_in_create(name, kind, sentence, skip=0, payloads=None):
+    """The object is made, its pod perhaps runs, and the executor dies before it knows."""
+    def play(w):
+        w.frontend, w.kube = Frontend(), Silent(held(), kind, skip)
+        w.frontend.strict = True
+        w.frontend.files["b/tool-1"] = bytes(range(256)) * 2000  # gets a Secret of its own
+        w.start(payloads or payload(dockerSteps=ONE), keep_state=True)
+        w.until(lambda: len(w.kube.made[kind]) > skip, "the object")
+        w.executor.kill()
+        w.kube.go.set()
+        w.executor.start()
+        shown(w, "setup.workspace", "three")
+        w.facts["deleted"] = sum(w.kube.deleted.values(), [])
+        w.kube.release()
+        w.marked().stopped()
+    play.__name__ = name
+    scenario(play)
+    restart_row(sentence, name, lambda w: equal(w.kube.names, [NAME]) or
+                equal(w.facts["deleted"], []) or marked_once(w, "markComplete"))
+    row("R", "and its logs are whole, once", name, lambda w: equal(
+        [e["out"] for e in of(w, RUN) if e["exitCode"] == 0], [OUTPUT]))
 
 
-restart_row("a Job whose create was not answered before the kill is replaced, never two at once",
-            "killed_unanswered",
-            lambda w: equal((w.kube.names, w.facts["most"]), ([NAME, NAME], 1)) or
-            marked_once(w, "markComplete"))
+killed_in_create("killed_unanswered", "jobs",
+                 "a Job whose create was not answered before the kill is taken over: no step "
+                 "begins twice")
+killed_in_create("killed_before_the_job", "secrets",
+                 "a Secret whose create was not answered before the kill is taken over")
+killed_in_create("killed_before_its_files", "secrets",
+                 "a Job that runs while what it needs is not known to be made is taken over",
+                 skip=1, payloads=FILES)
 
 
 @scenario

@@ -186,11 +186,13 @@ class World:
         return Plan(job, self.chaos.dice("pod", id, attempt), self.faults and attempt < 2)
 
     def on_pod(self, id, attempts):
-        """A Job was made. Never two that run for one job, never more than there are slots."""
+        """A Job was made. Never two that run for one job, never one twice, never more than there
+        are slots."""
         record = self.frontend.records[id]
         self.check_alive(id, attempts)
         token = attempts[-1].owner
         attempts[-1].epoch = record.epoch
+        self.check_first(id, record, attempts)
         self.pods += 1
         alive = sum(1 for pod in self.kube.pods.values() if pod.owner == token and pod.alive())
         self.most[token] = max(self.most.get(token, 0), alive)
@@ -210,6 +212,14 @@ class World:
         alive = [pod for pod in attempts if pod.alive()]
         if len(alive) > 1 and self.frontend.records[id].lost == 0:
             self.wrong(f"job {id}: {len(alive)} attempts alive at once")
+
+    def check_first(self, id, record, attempts):
+        """An executor that was killed takes over what it had made: no step begins twice."""
+        name = attempts[-1].job["metadata"]["name"]
+        earlier = [pod for pod in attempts[:-1]
+                   if pod.epoch == record.epoch and pod.job["metadata"]["name"] == name]
+        if earlier and self.state and record.lost == 0:
+            self.wrong(f"job {id}: {name} is made a second time")
 
     def forget(self, record):
         """Somebody else takes the job away: it goes back to the queue while the executor has it."""
