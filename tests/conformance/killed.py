@@ -262,9 +262,9 @@ row("R", "a state directory that cannot be used: said once, with what is given u
 # --- the shared-volume layout
 
 
-def shared(w, script, **settings):
+def shared(w, kube, **settings):
     w.folder = tempfile.TemporaryDirectory()
-    w.frontend, w.kube = Frontend(), Kube(script)
+    w.frontend, w.kube = Frontend(), kube
     w.frontend.strict = True
     w.frontend.git_root = w.folder.name + "/git"
     w.data = pathlib.Path(w.folder.name, "data")
@@ -290,7 +290,7 @@ def shared_killed_cloning(w):
         git.write_text(f'#!/bin/sh\ncase "$*" in *fetch*) while [ -e {w.hang} ]; do sleep 0.05; '
                        'done; kill -0 $PPID || exit;; esac\nexec /usr/bin/git "$@"\n')
         git.chmod(0o755)
-        shared(w, Script(), PATH=f"{folder}:{os.environ['PATH']}")
+        shared(w, Kube(), PATH=f"{folder}:{os.environ['PATH']}")
         w.until(lambda: w.frontend.log("setup.git.fetch"), "git fetch")
         w.executor.kill()
         w.hang.unlink()
@@ -305,7 +305,7 @@ def shared_killed_in_step(w):
         if container == "step-kubernetes-step-0-run":
             w.go.wait(20)
     w.go = threading.Event()
-    shared(w, Script(logs={"step-kubernetes-step-0-run": TEXT}, act=act))
+    shared(w, Kube(Script(logs={"step-kubernetes-step-0-run": TEXT}, act=act)))
     shown(w, "step.kubernetes.step.0.run", "three")
     w.executor.kill()
     w.executor.start()
@@ -314,15 +314,28 @@ def shared_killed_in_step(w):
     shared_ends(w)
 
 
+@scenario
+def shared_killed_in_create(w):
+    """The second step's Job is made, and the executor dies before it knows."""
+    shared(w, Silent(Script(logs={"step-kubernetes-step-0-run": TEXT}), skip=1))
+    w.until(lambda: len(w.kube.names) == 2, "the second Job")
+    w.executor.kill()
+    w.kube.go.set()
+    w.executor.start()
+    shared_ends(w)
+
+
 for name, sentence in (("shared_killed_cloning", "while it clones"),
+                       ("shared_killed_in_create", "while a step's Job is made"),
                        ("shared_killed_in_step", "while a step runs")):
     restart_row(f"shared volume, killed {sentence}: complete, each step ran once", name,
                 lambda w: marked_once(w, "markComplete") or
                 equal([n.rsplit(".", 1)[1] for n in w.kube.names], ["pre", "run", "post"]))
     row("R", f"shared volume, killed {sentence}: no workspace is left", name,
         lambda w: equal(w.left, []))
-row("R", "shared volume, killed while a step runs: its log is whole", "shared_killed_in_step",
-    lambda w: equal([e["out"] for e in of(w, "step.kubernetes.step.0.run")], [OUTPUT]))
+for name in ("shared_killed_in_step", "shared_killed_in_create"):
+    row("R", f"shared volume, {name[7:].replace('_', ' ')}: the step's log is whole", name,
+        lambda w: equal([e["out"] for e in of(w, "step.kubernetes.step.0.run")], [OUTPUT]))
 
 # --- a full disk
 
