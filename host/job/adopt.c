@@ -170,15 +170,11 @@ static void begin_again(struct lx_run *run)
     lx_run_go(run, LX_STATE_QUEUED);
 }
 
-/* Names and commands only: the objects exist, so files are not fetched again. */
+/* Names and commands only: the objects exist. Files are fetched if another attempt needs them. */
 static int rebuild_workload(struct lx_run *run, struct lx_err *err)
 {
     if (run->workspace && run->step >= run->job->n_steps)
         return lx_fail(err, LX_E_INVALID, "it has no steps");
-    for (size_t i = 0; i < run->job->n_files; i++) {
-        if (!run->job->files[i].content)
-            run->job->files[i].content = lx_strdup("");
-    }
     int result = run->workspace
                      ? lx_workload_new_step(run->job, run->step, run->attempt, &run->workload, err)
                      : lx_workload_new(&run->ex->opts, run->job, run->attempt, &run->workload, err);

@@ -63,7 +63,8 @@ static int add_files(struct lx_cargo *cargo, const struct lx_job *job, struct lx
         char *path = lx_workspace_path(file->path, err);
         if (!path)
             return -1;
-        struct item *item = add_item(cargo, path, file->content, file->content_len);
+        const char *data = file->content ? file->content : "";
+        struct item *item = add_item(cargo, path, data, file->content_len);
         item->has_mtime = file->has_mtime;
         item->mtime = file->mtime;
     }

@@ -12,7 +12,8 @@
 
 struct lx_cargo;
 
-/* Collects and decides. All files of the job have been fetched; its contents are borrowed.
+/* Collects and decides. The job's files are borrowed; one that was not fetched is as an empty one,
+ * for whoever needs names only.
  * LX_E_INVALID for a path that leads outside of the workspace, LX_E_LIMIT naming size and limit. */
 int lx_cargo_new(const struct lx_job *job, struct lx_cargo **ret_cargo, struct lx_err *err);
 void lx_cargo_free(struct lx_cargo *cargo);

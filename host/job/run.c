@@ -55,8 +55,7 @@ static const struct lx_state states[LX_STATE_COUNT] = {
     [LX_STATE_RETRYING] = {"RETRYING", 60000, lx_state_retrying, lx_event_retrying,
                            BIT(LX_STATE_CLEARING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_CLEARING] = {"CLEARING", CLEARING_MS, lx_state_clearing, lx_event_clearing,
-                           BIT(LX_STATE_PREPARING) | BIT(LX_STATE_PLANNING) |
-                               BIT(LX_STATE_CLEANING)},
+                           BIT(LX_STATE_FETCHING) | BIT(LX_STATE_CLEANING)},
     [LX_STATE_CLEANING] = {"CLEANING", 0, lx_state_cleaning, lx_event_cleaning,
                            BIT(LX_STATE_FLUSHING)},
     [LX_STATE_FLUSHING] = {"FLUSHING", 0, lx_state_flushing, lx_event_flushing,

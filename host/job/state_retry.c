@@ -134,8 +134,9 @@ static void go_on(struct lx_run *run)
     run->ended_durable = false;
     run->attempt++;
     run->step = 0;
+    run->prepared = false;
     lx_workspace_free(lx_take(run->workspace));
-    lx_run_go(run, run->ex->opts.shared_volume ? LX_STATE_PREPARING : LX_STATE_PLANNING);
+    lx_run_go(run, LX_STATE_FETCHING); /* what was fetched is here, unless by an earlier process */
 }
 
 static void on_workspace_removed(void *arg, const struct lx_err *err)
