@@ -78,7 +78,9 @@ static void on_end(void *arg, const struct lx_err *err)
 {
     struct follower *follower = arg;
     struct lx_containers *containers = follower->owner;
-    containers->logs[follower - containers->followers] = err ? LX_LOG_BROKEN : LX_LOG_READ;
+    bool lacks = follower->podlog && lx_podlog_gaps(follower->podlog) > 0 &&
+                 lx_entry_has_results(follower->entry);
+    containers->logs[follower - containers->followers] = err || lacks ? LX_LOG_BROKEN : LX_LOG_READ;
     if (err)
         tell_incomplete(follower, err->text);
     struct lx_podlog *podlog = lx_take(follower->podlog); /* err is part of it */

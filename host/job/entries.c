@@ -21,6 +21,8 @@ static void remember(struct lx_entry *entry, const struct lx_err *err, const cha
     struct lx_entries *entries = entry->entries;
     lx_log(entries->opts->log, LX_LOG_WARN, "log entry failed", LX_STR("job", entries->job->uid),
            LX_STR("key", entry->key), LX_STR("doing", doing), LX_ERR(err));
+    entry->wrong = true;
+    lx_entry_record(entry);
     if (entries->has_error)
         return;
     entries->error = *err;
@@ -312,6 +314,11 @@ void lx_entries_renew(struct lx_entries *entries)
     }
 }
 
+bool lx_entry_has_results(const struct lx_entry *entry)
+{
+    return entry->result;
+}
+
 bool lx_entry_finished(const struct lx_entry *entry)
 {
     return entry->finished;
@@ -352,8 +359,8 @@ static void on_added(void *arg, int64_t id, const struct lx_err *err)
     struct lx_entry *entry = arg;
     entry->call = NULL;
     if (err) {
-        remember(entry, err, "adding it");
         entry->failed = true;
+        remember(entry, err, "adding it");
         if (err->code == LX_E_NOT_FOUND)
             entry->entries->abandoned = true;
     } else {
@@ -374,8 +381,8 @@ static void on_updated(void *arg, const struct lx_err *err)
         if (entry->final_sent)
             lx_entry_record_delivered(entry);
     } else if (entry->sending_final || err->code == LX_E_NOT_FOUND) {
-        remember(entry, err, "updating it");
         entry->failed = true;
+        remember(entry, err, "updating it");
         if (err->code == LX_E_NOT_FOUND)
             entry->entries->abandoned = true;
     } else {

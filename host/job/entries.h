@@ -45,6 +45,9 @@ void lx_entries_tell_open(struct lx_entries *entries, const char *text);
  */
 void lx_entries_renew(struct lx_entries *entries);
 
+/* The server reads results from it, so that nothing of it may be missing. */
+bool lx_entry_has_results(const struct lx_entry *entry);
+
 /* What the entry is about has ended now; it may still get lines of ours. */
 void lx_entry_ended(struct lx_entry *entry);
 
@@ -93,6 +96,8 @@ void lx_entries_interrupted(struct lx_entries *entries, const char *except, cons
 void lx_entries_lost(struct lx_entries *entries);
 /* Says of each entry that was left so, in the entry `where`, that it is incomplete. */
 void lx_entries_tell_left(struct lx_entries *entries, struct lx_entry *where);
+/* The key of one of this attempt that was left so and has results; NULL: there is none. */
+const char *lx_entries_left_results(const struct lx_entries *entries);
 
 /* Puts everything into the journal anew. */
 void lx_entries_rewrite(struct lx_entries *entries);

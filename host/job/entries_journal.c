@@ -42,13 +42,14 @@ void lx_entry_record(const struct lx_entry *entry)
         return;
     int64_t start = entry->start.tv_sec * NS + entry->start.tv_nsec;
     lx_auto(str) char *key = key_of(entry, "entry");
-    lx_auto(json) json_t *value = json_pack(
-        "{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:I, s:I}", "key", entry->key,
-        "command", command_of(entry), "start", (json_int_t)start, "id", (json_int_t)entry->id,
-        "stream", entry->stream, "sent", (json_int_t)entry->sent_max, "sent_fed",
-        (json_int_t)entry->sent_fed, "left", entry->left, "failed", entry->failed, "past",
-        entry->past, "delivered", entry->final_sent, "finished", entry->finished, "exit_code",
-        (json_int_t)entry->exit_code, "duration", (json_int_t)entry->duration_ms);
+    lx_auto(json) json_t *value =
+        json_pack("{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I}",
+                  "key", entry->key, "command", command_of(entry), "start", (json_int_t)start, "id",
+                  (json_int_t)entry->id, "stream", entry->stream, "sent",
+                  (json_int_t)entry->sent_max, "sent_fed", (json_int_t)entry->sent_fed, "left",
+                  entry->left, "failed", entry->failed, "wrong", entry->wrong, "past", entry->past,
+                  "delivered", entry->final_sent, "finished", entry->finished, "exit_code",
+                  (json_int_t)entry->exit_code, "duration", (json_int_t)entry->duration_ms);
     lx_journal_writer_put(entry->entries->journal, key, value);
 }
 
@@ -175,6 +176,7 @@ static void restore_entry(struct lx_entries *entries, const json_t *value)
     entry->left = lx_json_bool(value, "left", false);
     entry->past = lx_json_bool(value, "past", false);
     entry->failed = lx_json_bool(value, "failed", false);
+    entry->wrong = lx_json_bool(value, "wrong", entry->failed);
     entry->final_sent = lx_json_bool(value, "delivered", false);
     entry->finished = lx_json_bool(value, "finished", false);
     entry->exit_code = lx_json_int(value, "exit_code", 0);
@@ -244,6 +246,17 @@ static void restore_key(struct lx_entries *entries, const struct lx_journal *jou
     }
 }
 
+static void wrong_before(struct lx_entry *entry)
+{
+    struct lx_entries *entries = entry->entries;
+    if (!entry->wrong || entries->has_error)
+        return;
+    lx_fail(&entries->error, LX_E_IO,
+            "log entry %s: it could not be kept or delivered before the executor was restarted",
+            entry->key);
+    entries->has_error = true;
+}
+
 /* What was delivered, or is here whole, stays as it is; what we wrote ourselves is written again;
  * output of containers is to come. */
 static void settle_restored(struct lx_entry *entry)
@@ -251,8 +264,10 @@ static void settle_restored(struct lx_entry *entry)
     bool ended = entry->finished && !entry->stream;
     if (entry->final_sent || entry->failed || entry->kept) {
         entry->finished = true;
+        wrong_before(entry);
         return;
     }
+    entry->wrong = false; /* it gets another try */
     int64_t duration = entry->duration_ms;
     if (entry->finished && entry->stream)
         entry->hold = UINT64_MAX; /* its exit code may have been shown */
@@ -299,7 +314,7 @@ void lx_entries_lost(struct lx_entries *entries)
             continue;
         lx_fail(&entries->error, LX_E_IO,
                 "log entry %s: the executor was restarted before it was delivered", entry->key);
-        entries->has_error = true;
+        entries->has_error = entry->wrong = true;
         lx_entry_finish(entry, entry->exit_code);
     }
 }
@@ -316,4 +331,14 @@ void lx_entries_tell_left(struct lx_entries *entries, struct lx_entry *where)
                     entry->key);
         lx_entry_line(where, text);
     }
+}
+
+const char *lx_entries_left_results(const struct lx_entries *entries)
+{
+    lx_list_each (it, &entries->list) {
+        const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (entry->left && entry->result && !entry->past)
+            return entry->key;
+    }
+    return NULL;
 }

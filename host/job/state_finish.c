@@ -155,8 +155,14 @@ static void on_flushed(void *arg)
 {
     struct lx_run *run = arg;
     const struct lx_err *err = lx_entries_error(run->entries);
+    const char *left = lx_entries_left_results(run->entries);
     if (err)
         lx_failure_set(&run->failure, LX_FAIL_LOGS, "%s", err->text);
+    else if (left)
+        lx_failure_set(&run->failure, LX_FAIL_LOGS,
+                       "log entry %s, which holds results, is incomplete: what followed when the "
+                       "executor was restarted can no longer be read",
+                       left);
     lx_run_go(run, LX_STATE_REPORTING);
 }
 

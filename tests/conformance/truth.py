@@ -2,13 +2,14 @@
 import os
 import pathlib
 import tempfile
+import threading
 
-from frontend import Frontend, payload
+from frontend import Frontend, payload, step
 from killed import shared, shared_ends
-from kube import Kube, Script
-from outcomes import AGAIN, NAME, ONE, ended
-from restart import (TEXT, entries, marked_once, remove_behind_its_back, restart_row, shown)
-from suite import equal, row, scenario
+from kube import STAMP, Kube, Script
+from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, ended
+from restart import (TEXT, begin, entries, marked_once, remove_behind_its_back, restart_row, shown)
+from suite import equal, has, row, scenario
 
 SECOND = NAME + "-attempt-2"
 FILES = payload(dockerSteps=ONE, files={"tool": {"bucket": "b", "key": "tool-1"}})
@@ -87,3 +88,83 @@ restart_row("shared volume, killed while it clones for the second attempt: compl
 row("R", "shared volume, killed while it clones for the second attempt: the steps get the clone",
     "shared_killed_cloning_again",
     lambda w: equal(w.facts["seen"], [".git", "README.md", "doc", "web"]))
+
+
+@scenario
+def undelivered_then_killed(w):
+    """The frontend refuses one entry for good, and the executor is killed before the job ends."""
+    def act(container):
+        if container == CONTAINER:
+            w.go.wait(20)
+    w.go = threading.Event()
+    begin(w, Script(logs={"setup-workspace": TEXT, CONTAINER: TEXT}, act=act),
+          rules=[("addExecutionLogEntry", (400, "no"))])
+    shown(w, RUN, "three")
+    w.executor.kill()
+    w.executor.start()
+    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
+    w.go.set()
+    w.marked().stopped()
+
+
+restart_row("an entry that could not be delivered before a restart fails the job after it",
+            "undelivered_then_killed",
+            lambda w: marked_once(w, "markErrored", "log entry setup.workspace"))
+
+
+POST, POST_CONTAINER = "step.kubernetes.step.0.post", "step-kubernetes-step-0-post"
+WITH_RESULTS = payload(dockerSteps=[step("step.0.run"), step("step.0.post")])
+
+
+class Rotating(Kube):
+    """A log of which the kubelet has only the last lines, once `rotated`."""
+
+    rotated = False
+
+    def get(self, kind, name, query):
+        if self.rotated and query.get("container") == self.rotated:
+            return 200, STAMP.format(900).encode() + b" four\n"
+        return super().get(kind, name, query)
+
+
+def rotated(name, container, key):
+    def play(w):
+        def act(running):
+            if running == container:
+                shown(w, key, "three")
+                w.kube.rotated = container
+        w.frontend, w.kube = Frontend(), Rotating(Script(logs={container: TEXT}, act=act))
+        w.start(WITH_RESULTS).marked().stopped()
+    play.__name__ = name
+    scenario(play)
+
+
+rotated("results_rotated", POST_CONTAINER, POST)
+rotated("output_rotated", CONTAINER, RUN)
+row("8.4", "results of which lines are rotated away fail the job", "results_rotated",
+    lambda w: marked_once(w, "markErrored", POST_CONTAINER, "is incomplete"))
+row("9.2", "output of which lines are rotated away does not, and says so", "output_rotated",
+    lambda w: marked_once(w, "markComplete") or has(w.frontend.log(RUN)["out"], "are missing"))
+
+
+@scenario
+def results_shorter_after_restart(w):
+    def act(container):
+        if container == POST_CONTAINER:
+            w.go.wait(20)
+    w.go = threading.Event()
+    w.kube, w.frontend = Kube(Script(logs={POST_CONTAINER: TEXT}, act=act)), Frontend()
+    w.frontend.strict = True
+    w.start(WITH_RESULTS, keep_state=True)
+    shown(w, POST, "three")
+    w.executor.kill()
+    w.kube.script.logs[POST_CONTAINER] = "one\n"
+    w.executor.start()
+    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
+    w.go.set()
+    w.marked().stopped()
+
+
+restart_row("results of which less can be read after a restart than was shown fail the job",
+            "results_shorter_after_restart",
+            lambda w: marked_once(w, "markErrored", f"log entry {POST}", "incomplete"))
