@@ -46,6 +46,14 @@ struct lx_entry *lx_run_teardown(struct lx_run *run, const char *key)
 
 static void clean_next(struct lx_run *run);
 
+/* The pod of a job that is not complete may still run, and the job may be begun again, here or
+ * elsewhere: until the pod has ended, its Job's name stays taken. */
+static const char *propagation_of(const struct lx_run *run, const struct lx_object *object)
+{
+    bool done = run->failure.kind == LX_FAIL_NONE;
+    return object->role == LX_OBJECT_JOB && !done ? "Foreground" : "Background";
+}
+
 static void on_deleted(void *arg, const struct lx_kube_result *result)
 {
     struct lx_run *run = arg;
@@ -74,7 +82,8 @@ static void clean_next(struct lx_run *run)
         struct lx_kube_delete_opts opts = {.uid = run->cleaning->uid,
                                            .is_meant = lx_owner_is_run,
                                            .arg = run,
-                                           .grace_seconds = -1};
+                                           .grace_seconds = -1,
+                                           .propagation = propagation_of(run, run->cleaning)};
         run->cleaning->gone = true;
         run->call_ms = lx_now_ms();
         // rbac: batch/jobs delete, secrets delete: a job has ended

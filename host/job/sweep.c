@@ -248,10 +248,13 @@ static void remove_next(struct lx_sweep *sweep)
             item_free(item);
             continue;
         }
+        /* The job of a Job may be begun again: until its pod has ended, the name stays taken. */
+        bool job = item->role == LX_OBJECT_JOB;
         struct lx_kube_delete_opts opts = {.uid = item->uid,
                                            .is_meant = is_meant,
                                            .arg = item,
                                            .grace_seconds = -1,
+                                           .propagation = job ? "Foreground" : "Background",
                                            .background = true};
         // rbac: batch/jobs delete, secrets delete: what was left behind
         // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc

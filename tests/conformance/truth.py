@@ -168,3 +168,52 @@ def results_shorter_after_restart(w):
 restart_row("results of which less can be read after a restart than was shown fail the job",
             "results_shorter_after_restart",
             lambda w: marked_once(w, "markErrored", f"log entry {POST}", "incomplete"))
+
+
+class Graceful(Kube):
+    """The first pod takes its time to end: it goes after the second deletion of its Job. A Job that
+    is deleted in the foreground stays until then."""
+
+    ending = overlap = False
+
+    def create(self, kind, body):
+        if kind == "jobs" and body["metadata"]["name"] not in self.made["jobs"]:
+            self.overlap = self.overlap or self.ending
+        return super().create(kind, body)
+
+    def delete(self, kind, name, options):
+        if kind != "jobs" or options.get("dryRun"):
+            return super().delete(kind, name, options)
+        self.ending = not self.deleted["jobs"]
+        if not self.ending:
+            return super().delete(kind, name, options)
+        self.deleted["jobs"].append(name)
+        if options["propagationPolicy"] == "Background":
+            return 200, self.made["jobs"].pop(name)
+        return 200, self.made["jobs"][name]
+
+
+def begun_again(name, sentence, until=lambda w: None, end=lambda w: None, **settings):
+    """The job ends while its pod runs, and is handed out again."""
+    def play(w):
+        w.kube = Graceful(Script(hold=True, then=Script()))
+        w.start(payload(dockerSteps=ONE, token="old"), **settings)
+        w.until(lambda: w.kube.made["pods"], "a pod")
+        until(w)
+        w.frontend.offer(payload(dockerSteps=ONE, token="new"))
+        w.until(lambda: any(m.name == "markComplete" for m in w.frontend.marks()), "completion")
+        w.stopped()
+    play.__name__ = name
+    scenario(play)
+    row("12d", sentence + ": its new pod begins when the old one is gone", name,
+        lambda w: equal((w.kube.names, w.kube.overlap), ([NAME, NAME], False)))
+
+
+def cancel(w):
+    w.frontend.cancel.add("42")
+    w.marked()
+    w.frontend.cancel.clear()
+
+
+begun_again("given_anew_gracefully", "a job is given anew while it runs", EXECUTOR_MAXIMUM_NUM_JOBS="2")
+begun_again("cancelled_gracefully", "a job is given anew after it was cancelled", cancel)
