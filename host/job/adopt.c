@@ -164,6 +164,7 @@ void lx_adopt_go_on(struct lx_executor *ex)
  * again, and told by the run's tag (state_conflict.c): so no step runs twice. */
 static void begin_again(struct lx_run *run)
 {
+    run->shared = run->ex->opts.shared_volume;
     free(lx_take(run->planned));
     lx_entries_interrupted(run->entries, "setup.workspace",
                            "[lunexec] the executor was restarted: this begins again");
@@ -205,17 +206,49 @@ static void go_on_with_pod(struct lx_run *run)
     lx_run_go(run, LX_STATE_PENDING);
 }
 
+/* Begun in the other layout, and nothing of this one can take its place. A single pod that runs
+ * needs nothing but itself. */
+static bool is_strange(const struct lx_run *run)
+{
+    bool begun = run->prepared || !lx_list_empty(&run->objects);
+    return run->shared != run->ex->opts.shared_volume && begun && (run->shared || !run->complete);
+}
+
+/* What there is of it goes, and another attempt follows. */
+static void change_layout(struct lx_run *run)
+{
+    static const char why[] = "the executor was started again in the other pod layout "
+                              "(KUBERNETES_SINGLE_JOB_POD)";
+    lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", why);
+    if (run->attempt >= LX_ATTEMPTS_MAX) {
+        lx_run_fail(run, LX_FAIL_STOPPED, "%s", why);
+        return;
+    }
+    lx_entries_tell_open(run->entries, text);
+    lx_failure_set(&run->ended, LX_FAIL_STOPPED, "%s", why);
+    lx_run_go(run, LX_STATE_CLEARING);
+}
+
+static void find_workspace(struct lx_run *run)
+{
+    if (run->shared && !run->workspace)
+        run->workspace = lx_workspace_new(&run->ex->opts, run->job, run->entries);
+}
+
 void lx_state_adopting(struct lx_run *run)
 {
     if (!run->confirmed || run->kube_call)
         return;
-    if (run->ex->opts.shared_volume && run->prepared && !run->workspace)
-        run->workspace = lx_workspace_new(&run->ex->opts, run->job, run->entries);
+    if (run->prepared || run->ending)
+        find_workspace(run);
     if (run->ending) {
         lx_run_go(run, LX_STATE_CLEANING);
     } else if (run->ended.kind != LX_FAIL_NONE) {
         if (run->ex->pods_known)
             lx_run_go(run, LX_STATE_CLEARING);
+    } else if (is_strange(run)) {
+        if (run->ex->pods_known)
+            change_layout(run);
     } else if (!run->planned || !run->complete) {
         begin_again(run);
     } else if (run->ex->pods_known) {
@@ -227,6 +260,7 @@ void lx_state_adopting(struct lx_run *run)
 void lx_event_adopting(struct lx_run *run, enum lx_run_event event)
 {
     (void)event;
+    find_workspace(run);
     lx_entries_lost(run->entries);
     lx_entries_interrupted(run->entries, NULL, "[lunexec] the executor was restarted");
     lx_run_go(run, LX_STATE_CLEANING);

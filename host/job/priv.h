@@ -87,6 +87,7 @@ struct lx_run {
     char tag[LX_RUN_TAG_SIZE]; /* on every object (owner.h) */
     bool confirmed;            /* adopted, and since then the frontend has said that it is ours */
     bool adopted;
+    bool shared;                 /* over a shared volume: the layout that it was begun in */
     bool prepared;               /* the workspace on the shared volume is complete */
     bool complete;               /* all objects of the pod that runs are made */
     bool seen;                   /* so was the pod */
@@ -208,6 +209,9 @@ void lx_run_step_done(struct lx_run *run);
 void lx_run_forget_step(struct lx_run *run);
 /* The entry with that key, opened unless it was. */
 struct lx_entry *lx_run_teardown(struct lx_run *run, const char *key);
+/* Whether another executor has the workspace, since it was given the job though nobody has told us;
+ * then the run is lost. */
+bool lx_run_displaced(struct lx_run *run);
 /* Opens teardown.fs, removes the workspace if there is one, and goes on to FLUSHING. */
 void lx_run_end_workspace(struct lx_run *run);
 

@@ -91,7 +91,7 @@ void lx_record_run(const struct lx_run *run)
     lx_auto(str) char *key = key_of(run, "run");
     lx_auto(json) json_t *value =
         json_pack("{s:I, s:b, s:I, s:i, s:b, s:b, s:b, s:b, s:b, s:o}", "started",
-                  (json_int_t)run->started_wall, "shared", run->ex->opts.shared_volume, "step",
+                  (json_int_t)run->started_wall, "shared", run->shared, "step",
                   (json_int_t)run->step, "attempt", (int)run->attempt, "prepared", run->prepared,
                   "admitted", run->admitted, "complete", run->complete, "seen", run->seen, "ending",
                   run->ending, "objects", record_objects(run));
@@ -144,6 +144,7 @@ void lx_record_read(struct lx_run *run, const json_t *value)
         memcpy(run->tag, tag, sizeof run->tag);
     int64_t attempt = lx_json_int(value, "attempt", 1);
     run->attempt = attempt > 0 ? (unsigned)attempt : 1;
+    run->shared = lx_json_bool(value, "shared", run->shared);
     run->prepared = lx_json_bool(value, "prepared", false);
     run->admitted = lx_json_bool(value, "admitted", false);
     run->complete = lx_json_bool(value, "complete", false);

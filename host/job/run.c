@@ -174,6 +174,7 @@ static struct lx_run *run_new(struct lx_executor *ex, struct lx_job *job, uint64
     run->started_ms = run->taken_ms - age_ms;
     run->started_wall = lx_wall_ms() - (int64_t)age_ms;
     run->attempt = 1;
+    run->shared = ex->opts.shared_volume;
     lx_owner_new_tag(run->tag);
     run->state_timer = lx_timer_new(ex->opts.loop, on_state_timeout, run);
     run->deadline = lx_timer_new(ex->opts.loop, on_deadline, run);

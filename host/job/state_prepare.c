@@ -169,6 +169,8 @@ void lx_state_planning(struct lx_run *run)
         lx_run_go(run, LX_STATE_CLEANING);
         return;
     }
+    if (lx_run_displaced(run))
+        return;
     int result = run->workspace
                      ? lx_workload_new_step(run->job, run->step, run->attempt, &run->workload, &err)
                      : lx_workload_new(&ex->opts, run->job, run->attempt, &run->workload, &err);

@@ -135,6 +135,7 @@ static void go_on(struct lx_run *run)
     run->attempt++;
     run->step = 0;
     run->prepared = false;
+    run->shared = run->ex->opts.shared_volume;
     lx_workspace_free(lx_take(run->workspace));
     lx_run_go(run, LX_STATE_FETCHING); /* what was fetched is here, unless by an earlier process */
 }
@@ -172,6 +173,8 @@ static void all_gone(struct lx_run *run)
         lx_timer_start(run->wait, GONE_PAUSE_MS, 0);
     else if (now < run->not_before_ms)
         lx_timer_start(run->wait, run->not_before_ms - now, 0);
+    else if (lx_run_displaced(run))
+        return;
     else if (run->workspace)
         lx_workspace_remove(run->workspace, on_workspace_removed, run);
     else

@@ -6,6 +6,16 @@
 
 #include "lunexec/text.h"
 
+bool lx_run_displaced(struct lx_run *run)
+{
+    if (!run->workspace || lx_workspace_is_ours(run->workspace))
+        return false;
+    lx_log(run->ex->opts.log, LX_LOG_WARN, "another executor has begun the job anew",
+           LX_STR("job", run->job->uid), LX_STR("workspace", lx_workspace_dir(run->workspace)));
+    lx_run_stop(run, LX_FAIL_LOST, "another executor has begun this job anew");
+    return true;
+}
+
 static void on_prepared(void *arg, const struct lx_err *err)
 {
     struct lx_run *run = arg;
@@ -103,8 +113,11 @@ void lx_run_end_workspace(struct lx_run *run)
                                        : lx_strf("Removing %s\n", dir);
         lx_entry_raw(run->teardown, text);
     }
-    if (run->workspace && !keep)
+    if (run->workspace && !keep) {
         lx_workspace_remove(run->workspace, on_removed, run);
-    else
-        on_removed(run, NULL);
+        return;
+    }
+    if (run->workspace)
+        lx_workspace_leave(run->workspace);
+    on_removed(run, NULL);
 }

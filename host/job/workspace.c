@@ -17,6 +17,7 @@
 #define LINE_MAX_BYTES ((size_t)1024 * 1024)
 #define SKIP_FILE_MAX ((size_t)64 * 1024)
 #define COMMANDS_MAX 8
+#define OWNER_MAX ((size_t)4096)
 
 /* One of the two outputs of a command; its lines get their prefix when they are complete. */
 struct stream {
@@ -35,6 +36,7 @@ struct lx_workspace {
     const struct lx_job *job;
     struct lx_entries *entries;
     char *dir, *repository_dir;
+    char *owner_path; /* a file beside it with the name of the executor whose it is */
     char **env;
     struct lx_gitproxy *proxy;
     struct command commands[COMMANDS_MAX];
@@ -253,14 +255,19 @@ static void add_commands(struct lx_workspace *workspace)
 
 /* ---- Preparing ---- */
 
+static int unusable(const struct lx_workspace *workspace, const char *why, struct lx_err *err)
+{
+    return lx_fail(err, LX_E_IO,
+                   "making workspace %s: %s; the claim that "
+                   "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME names has to be mounted at %s, "
+                   "writable",
+                   workspace->dir, why, workspace->opts->workspace_dir);
+}
+
 static int make_dir(struct lx_workspace *workspace, struct lx_err *err)
 {
     if (mkdir(workspace->dir, 0777) < 0)
-        return lx_fail(err, LX_E_IO,
-                       "making workspace %s: %s; the claim that "
-                       "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME names has to be mounted at %s, "
-                       "writable",
-                       workspace->dir, strerror(errno), workspace->opts->workspace_dir);
+        return unusable(workspace, strerror(errno), err);
     /* Steps may run as other users. */
     if (chmod(workspace->dir, 0777) < 0)
         return lx_fail(err, LX_E_IO, "workspace %s: %s", workspace->dir, strerror(errno));
@@ -309,11 +316,38 @@ static void clear(struct lx_workspace *workspace,
         finish(workspace, true);
 }
 
+/* The directory is named after the job alone. Another executor with the same volume that was given
+ * the job after us makes it anew, and says so before it does. */
+static int claim(struct lx_workspace *workspace, struct lx_err *err)
+{
+    const char *name = workspace->opts->executor_name;
+    struct lx_err why;
+    if (lx_file_write(workspace->owner_path, name, strlen(name), 0600, &why) < 0)
+        return unusable(workspace, why.text, err);
+    return 0;
+}
+
+bool lx_workspace_is_ours(const struct lx_workspace *workspace)
+{
+    lx_auto(buf) struct lx_buf name = LX_BUF_INIT(OWNER_MAX);
+    return lx_file_read(workspace->owner_path, &name, NULL) < 0 ||
+           lx_streq(lx_buf_str(&name), workspace->opts->executor_name);
+}
+
 void lx_workspace_prepare(struct lx_workspace *workspace,
                           void (*done)(void *arg, const struct lx_err *err), void *arg)
 {
     start(workspace, done, arg);
-    clear(workspace, after_clearing);
+    if (claim(workspace, &workspace->error) < 0)
+        finish(workspace, true);
+    else
+        clear(workspace, after_clearing);
+}
+
+void lx_workspace_leave(const struct lx_workspace *workspace)
+{
+    if (lx_workspace_is_ours(workspace))
+        (void)unlink(workspace->owner_path);
 }
 
 static void after_removal(struct lx_workspace *workspace, int64_t status)
@@ -321,6 +355,8 @@ static void after_removal(struct lx_workspace *workspace, int64_t status)
     if (status != 0)
         lx_fail(&workspace->error, LX_E_IO, "removing %s: exit code %lld", workspace->dir,
                 (long long)status);
+    else
+        lx_workspace_leave(workspace);
     finish(workspace, status != 0);
 }
 
@@ -328,7 +364,10 @@ void lx_workspace_remove(struct lx_workspace *workspace,
                          void (*done)(void *arg, const struct lx_err *err), void *arg)
 {
     start(workspace, done, arg);
-    clear(workspace, after_removal);
+    if (lx_workspace_is_ours(workspace))
+        clear(workspace, after_removal);
+    else
+        finish(workspace, false);
 }
 
 void lx_workspace_cancel(struct lx_workspace *workspace)
@@ -372,6 +411,8 @@ struct lx_workspace *lx_workspace_new(const struct lx_executor_opts *opts, const
     workspace->job = job;
     workspace->entries = entries;
     workspace->dir = lx_path_join(opts->workspace_dir, name);
+    lx_auto(str) char *owner = lx_strf(".%s.owner", name);
+    workspace->owner_path = lx_path_join(opts->workspace_dir, owner);
     workspace->repository_dir = lx_path_join(workspace->dir, job->repository_dir);
     workspace->env = git_environment(opts->environment);
     workspace->out = (struct stream){workspace, "stdout: ", LX_BUF_INIT(LINE_MAX_BYTES)};
@@ -391,6 +432,7 @@ void lx_workspace_free(struct lx_workspace *workspace)
     lx_buf_done(&workspace->out.line);
     lx_buf_done(&workspace->err.line);
     free(workspace->dir);
+    free(workspace->owner_path);
     free(workspace->repository_dir);
     free(workspace);
 }

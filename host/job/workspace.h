@@ -22,9 +22,13 @@ const char *lx_workspace_dir(const struct lx_workspace *workspace);
 void lx_workspace_prepare(struct lx_workspace *workspace,
                           void (*done)(void *arg, const struct lx_err *err), void *arg);
 
-/* Removes the directory. `done` as above. */
+/* No other executor has made it anew since. */
+bool lx_workspace_is_ours(const struct lx_workspace *workspace);
+/* Removes the directory, unless another executor has done so. `done` as above. */
 void lx_workspace_remove(struct lx_workspace *workspace,
                          void (*done)(void *arg, const struct lx_err *err), void *arg);
+/* Instead: it stays, and is nobody's. */
+void lx_workspace_leave(const struct lx_workspace *workspace);
 
 /* Ends what is underway; no callback comes any more. Its log entries are finished. */
 void lx_workspace_cancel(struct lx_workspace *workspace);

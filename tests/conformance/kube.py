@@ -83,7 +83,8 @@ class Kube(Peer):
             if verb == "delete":
                 return self.delete(kind, name, call.json)
             if verb == "watch":
-                return 200, self.watcher(int(query.get("resourceVersion") or 0))
+                return 200, self.watcher(int(query.get("resourceVersion") or 0),
+                                         query.get("labelSelector", ""))
             if verb == "get":
                 return self.get(kind, name, query)
             return 200, {"kind": "PodList", "apiVersion": "v1",
@@ -145,20 +146,21 @@ class Kube(Peer):
     def event(self, kind, pod):
         self.version += 1
         pod["metadata"]["resourceVersion"] = str(self.version)
-        self.events.append((self.version, json.dumps({"type": kind, "object": pod}).encode()))
+        self.events.append((self.version, json.dumps({"type": kind, "object": pod}).encode(), pod))
         self.lock.notify_all()
 
-    def watcher(self, since):
+    def watcher(self, since, selector):
         def stream(chunk):
             at = since
             while not self.closed:
                 with self.lock:
-                    todo = [(v, line) for v, line in self.events if v > at]
+                    todo = [event for event in self.events if event[0] > at]
                     if not todo:
                         self.lock.wait(0.2)
                         continue
-                for at, line in todo:
-                    chunk(line + b"\n")
+                for at, line, pod in todo:
+                    if selected(pod, selector):
+                        chunk(line + b"\n")
         return stream
 
     def release(self):

@@ -4,11 +4,13 @@ import pathlib
 import tempfile
 import threading
 
+from executor import Executor
 from frontend import Frontend, payload, step
-from killed import shared, shared_ends
+from killed import shared, shared_ends, state_dir_empty
 from kube import STAMP, Kube, Script
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, ended
-from restart import (TEXT, begin, entries, marked_once, remove_behind_its_back, restart_row, shown)
+from restart import (TEXT, begin, entries, marked_once, of, remove_behind_its_back, restart_row, shown)
+from shared import repository
 from suite import equal, has, row, scenario
 
 SECOND = NAME + "-attempt-2"
@@ -74,7 +76,7 @@ def shared_killed_cloning_again(w):
         script.act = lambda container: w.hang.touch()
         script.then = Script(act=lambda container: w.facts.setdefault("seen", sorted(
             p.name for p in (w.data / "job-42/repository").iterdir())))
-        shared(w, script, PATH=f"{folder}:{os.environ['PATH']}", **AGAIN)
+        shared(w, Kube(script), PATH=f"{folder}:{os.environ['PATH']}", **AGAIN)
         w.until(lambda: len([e for e in entries(w) if e["key"] == "setup.git.fetch"]) == 2,
                 "the second clone")
         w.executor.kill()
@@ -217,3 +219,145 @@ def cancel(w):
 
 begun_again("given_anew_gracefully", "a job is given anew while it runs", EXECUTOR_MAXIMUM_NUM_JOBS="2")
 begun_again("cancelled_gracefully", "a job is given anew after it was cancelled", cancel)
+
+# --- the shared-volume layout
+
+
+class Moved(Frontend):
+    """The job that the first executor has is given to the second one: `moved` with or without the
+    first one being told."""
+
+    first = moved = None
+
+    def known(self, beat):
+        self.first = self.first or beat["executorName"]
+        answer = super().known(beat)
+        if self.moved and beat["executorName"] == self.first:
+            answer["knownIds"] = []
+        return answer
+
+    def queue_call(self, call):
+        if self.moved == "untold" and call.json.get("executorName") == self.first:
+            return 500, "sick"
+        return super().queue_call(call)
+
+
+STEPS = ["step-kubernetes-step-0-" + s for s in ("pre", "run", "post")]
+
+
+def on_volume(w, script, **settings):
+    """As killed.shared, with a frontend of our own."""
+    w.folder = tempfile.TemporaryDirectory()
+    w.kube = Kube(script)
+    w.frontend.git_root = w.folder.name + "/git"
+    w.data = pathlib.Path(w.folder.name, "data")
+    w.data.mkdir()
+    w.settings = {"EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME": "sg-pvc",
+                  "LUNEXEC_WORKSPACE_DIR": str(w.data), **settings}
+    w.job = payload(commit=repository(w.frontend.git_root))
+    w.start(w.job, keep_state=True, **w.settings)
+
+
+def taken_over(name, moved):
+    """A second executor with the same volume begins the job while a step of the first one runs."""
+    def play(w):
+        def act(container):
+            names = w.facts.setdefault("steps", [])
+            names.append(container)
+            if names == STEPS[:1]:
+                w.go.wait(20)
+            elif len(names) == 2:
+                w.over.wait(20)
+                w.facts["seen"] = sorted(p.name for p in (w.data / "job-42/repository").iterdir())
+        w.go, w.over = threading.Event(), threading.Event()
+        w.frontend = Moved()
+        on_volume(w, Script(act=act), **AGAIN)
+        w.until(lambda: w.facts.get("steps"), "a step")
+        w.frontend.moved = moved
+        w.frontend.offer(w.job)
+        w.second = Executor(w.frontend, w.kube, **w.settings)
+        try:
+            w.until(lambda: "failure=lost" in w.executor.log, "the end of the first one")
+            w.over.set()
+            w.until(lambda: "state=GONE" in w.second.log, "the end of the second one")
+            w.second.signal()
+            w.second.wait()
+        finally:
+            w.go.set()
+            w.over.set()
+            w.second.close()
+        w.stopped()
+        w.left = os.listdir(w.data)
+        w.folder.cleanup()
+    play.__name__ = name
+    scenario(play)
+    row("5.1", "a job that another executor with the same volume has begun anew keeps its clone", name,
+        lambda w: equal(w.facts["seen"], [".git", "README.md", "doc", "web"]))
+    row("5.1", "and in the end nothing is left", name, lambda w: equal(w.left, []))
+
+
+taken_over("shared_taken_over", "told")
+taken_over("shared_taken_over_untold", "untold")
+
+
+@scenario
+def shared_lost_while_away(w):
+    def act(container):
+        w.go.wait(20)
+    w.go, w.frontend = threading.Event(), Frontend()
+    on_volume(w, Script(act=act))
+    w.until(lambda: w.kube.made["pods"], "a pod")
+    w.executor.kill()
+    w.frontend.unknown.add("42")
+    w.executor.start()
+    w.until(lambda: state_dir_empty(w), "an empty journal")
+    w.go.set()
+    w.stopped()
+    w.left = os.listdir(w.data)
+    w.folder.cleanup()
+
+
+row("R", "shared volume, lost while away: nothing is left", "shared_lost_while_away",
+    lambda w: equal((w.left, [len(made) for made in w.kube.made.values()]), ([], [0] * 4)))
+
+
+def other_layout(name, sentence, before, after, names):
+    def play(w):
+        def act(container):
+            if container == STEPS[1]:
+                w.go.wait(20)
+        w.go, w.frontend = threading.Event(), Frontend()
+        w.frontend.strict = True
+        on_volume(w, Script(act=act, logs={c: TEXT for c in STEPS}),
+                  KUBERNETES_SINGLE_JOB_POD=before)
+        shown(w, "step.kubernetes.step.0.pre", "three")
+        w.until(lambda: w.frontend.log("step.kubernetes.step.0.run"), "the second step")
+        w.executor.kill()
+        w.executor.env["KUBERNETES_SINGLE_JOB_POD"] = after
+        w.executor.start()
+        w.until(lambda: len(w.kube.names) > len(names(w)) or
+                w.executor.log.count("state=PENDING") > 1, "going on")
+        w.go.set()
+        w.marked().stopped()
+        w.left = os.listdir(w.data)
+        w.folder.cleanup()
+    play.__name__ = name
+    scenario(play)
+    restart_row(f"restarted {sentence}: the job is complete", name,
+                lambda w: marked_once(w, "markComplete"))
+    row("R", f"restarted {sentence}: no workspace is left", name, lambda w: equal(w.left, []))
+
+
+other_layout("single_pod_at_last", "in the single-pod layout", "false", "true",
+             lambda w: STEPS[:2])
+other_layout("shared_at_last", "in the shared-volume layout", "true", "false", lambda w: [NAME])
+row("R", "restarted in the single-pod layout: its last attempt is one pod", "single_pod_at_last",
+    lambda w: equal(w.kube.names[-1:], [SECOND]))
+row("R", "restarted in the single-pod layout: that has entries of its own", "single_pod_at_last",
+    lambda w: equal([e["exitCode"] for e in entries(w) if e["key"] == POST], [0]) or
+    equal(of(w, RUN)[-1]["out"], "stdout: one\nstdout: two\nstdout: three\n"))
+row("R", "restarted in the single-pod layout: what was cut says so", "single_pod_at_last",
+    lambda w: has(of(w, "setup.workspace")[-1]["out"], "attempt 1 ended (stopped)") or
+    has("".join(e.get("out", "") for e in of(w, RUN)[:1] + of(w, "teardown.fs")), "incomplete"))
+row("R", "restarted in the shared-volume layout: its pod is gone on with", "shared_at_last",
+    lambda w: equal(w.kube.names, [NAME]))
