@@ -35,6 +35,17 @@ void lx_state_preparing(struct lx_run *run)
     lx_workspace_prepare(run->workspace, on_prepared, run);
 }
 
+/* Whether the skip file was obeyed already: it names this step, or one before it. It stays when the
+ * executor is killed before it has removed it. */
+static bool is_obeyed(const struct lx_run *run, const char *next)
+{
+    for (size_t i = 0; next && i <= run->step; i++) {
+        if (lx_streq(run->job->steps[i].key, next))
+            return true;
+    }
+    return false;
+}
+
 /* Where to go on: the step that the skip file names, else the next one; no step of that key: none
  * is left. -1 when the skip file cannot be read. */
 static int find_next(const struct lx_run *run, size_t *ret_step, struct lx_err *err)
@@ -45,6 +56,8 @@ static int find_next(const struct lx_run *run, size_t *ret_step, struct lx_err *
     if (lx_ends_with(job->steps[run->step].key, ".pre") &&
         lx_workspace_skip(run->workspace, &next, err) < 0)
         return -1;
+    if (is_obeyed(run, next))
+        free(lx_take(next));
     while (next && step < job->n_steps && !lx_streq(job->steps[step].key, next))
         step++;
     *ret_step = step;

@@ -455,7 +455,7 @@ int lx_workspace_skip(const struct lx_workspace *workspace, char **ret_next, str
     lx_auto(str) char *path = lx_path_join(workspace->dir, "skip.json");
     __attribute__((cleanup(lx_auto_buf))) struct lx_buf text = LX_BUF_INIT(SKIP_FILE_MAX);
     lx_auto(json) json_t *value = NULL;
-    struct stat st;
+    struct stat st = {0};
     *ret_next = NULL;
     if (lstat(path, &st) < 0 && errno == ENOENT)
         return 0;

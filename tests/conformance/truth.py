@@ -245,7 +245,7 @@ class Moved(Frontend):
 STEPS = ["step-kubernetes-step-0-" + s for s in ("pre", "run", "post")]
 
 
-def on_volume(w, script, **settings):
+def on_volume(w, script, steps=None, **settings):
     """As killed.shared, with a frontend of our own."""
     w.folder = tempfile.TemporaryDirectory()
     w.kube = Kube(script)
@@ -254,7 +254,8 @@ def on_volume(w, script, **settings):
     w.data.mkdir()
     w.settings = {"EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME": "sg-pvc",
                   "LUNEXEC_WORKSPACE_DIR": str(w.data), **settings}
-    w.job = payload(commit=repository(w.frontend.git_root))
+    w.job = payload(commit=repository(w.frontend.git_root),
+                    **({"dockerSteps": steps} if steps else {}))
     w.start(w.job, keep_state=True, **w.settings)
 
 
@@ -361,3 +362,44 @@ row("R", "restarted in the single-pod layout: what was cut says so", "single_pod
     has("".join(e.get("out", "") for e in of(w, RUN)[:1] + of(w, "teardown.fs")), "incomplete"))
 row("R", "restarted in the shared-volume layout: its pod is gone on with", "shared_at_last",
     lambda w: equal(w.kube.names, [NAME]))
+
+
+@scenario
+def skip_file_stays(w):
+    """The executor was killed when it had gone on to the step that a skip file names, and had not
+    removed the file yet."""
+    def act(container):
+        if container == STEPS[0]:
+            (w.data / "job-42/skip.json").write_text('{"nextStep":"step.2.pre"}')
+        elif container.endswith("2-pre"):
+            w.go.wait(20)
+    w.go, w.frontend = threading.Event(), Frontend()
+    on_volume(w, Script(act=act), steps=[step(f"step.{i}.{s}") for i in range(3)
+                                         for s in ("pre", "run")])
+    w.until(lambda: len(w.kube.names) == 2, "the step that the file names")
+    w.executor.kill()
+    (w.data / "job-42/skip.json").write_text('{"nextStep":"step.2.pre"}')
+    w.executor.start()
+    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
+    w.go.set()
+    w.marked().stopped()
+    w.folder.cleanup()
+
+
+restart_row("a skip file that was obeyed already is not obeyed again", "skip_file_stays",
+            lambda w: marked_once(w, "markComplete") or
+            equal([n.rsplit(".step.", 1)[1] for n in w.kube.names], ["0.pre", "2.pre", "2.run"]))
+
+
+@scenario
+def heartbeat_says_nothing(w):
+    """Something between us and the frontend answers for it."""
+    w.start(payload(dockerSteps=ONE), script=Script(hold=True),
+            rules=[("heartbeat", (200, {"executorName": ""}), (200, {}), (200, {"status": "ok"}))])
+    w.called("heartbeat", 4, seconds=40)
+    w.kube.release()
+    w.marked().stopped()
+
+
+row("4", "an answer to a heartbeat that names no ids ends no job", "heartbeat_says_nothing",
+    lambda w: marked_once(w, "markComplete"))

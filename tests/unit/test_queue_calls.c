@@ -59,7 +59,7 @@ static void ping_multi(void **state)
     struct fixture *fixture = *state;
     struct outcome outcome = {0};
     multi_queue(fixture);
-    SCRIPT(fixture, {200, "{}", NULL});
+    SCRIPT(fixture, {200, "{\"knownIds\":null}", NULL});
     lx_queue_ping(fixture->queue, on_plain, &outcome);
     await(fixture, &outcome);
     expect_call(fixture, 0, "POST", "/sg/.executors/queue/heartbeat",
@@ -190,7 +190,7 @@ static void heartbeat_without_jobs(void **state)
     outcome_done(&outcome);
 
     multi_queue(fixture);
-    SCRIPT(fixture, {200, "{}", NULL});
+    SCRIPT(fixture, {200, "{\"knownIds\":null}", NULL});
     lx_queue_heartbeat(fixture->queue, none, on_beat, &outcome);
     await(fixture, &outcome);
     assert_false(outcome.failed);
@@ -226,7 +226,7 @@ static void heartbeat_carries_metrics(void **state)
     struct outcome outcome = {0};
     fixture->opts.metrics = fixture->metrics;
     queue_remake(fixture);
-    SCRIPT(fixture, {200, "{}", NULL});
+    SCRIPT(fixture, {200, "{\"knownIds\":null}", NULL});
     lx_queue_heartbeat(fixture->queue, NULL, on_beat, &outcome);
     await(fixture, &outcome);
     outcome_done(&outcome);
@@ -249,7 +249,8 @@ static void odd_heartbeat_answers_are_errors(void **state)
         {200, "[]", NULL},
         {200, "{\"knownIds\":\"42\"}", NULL},
         {200, "{\"knownIds\":[true]}", NULL},
-        {200, "{\"cancelIds\":[1.5]}", NULL},
+        {200, "{\"knownIds\":[],\"cancelIds\":[1.5]}", NULL},
+        {200, "{\"cancelIds\":null}", NULL},
         {201, "{}", NULL},
         {500, "{}", NULL},
     };
