@@ -214,6 +214,8 @@ struct lx_entry *lx_run_teardown(struct lx_run *run, const char *key);
 bool lx_run_displaced(struct lx_run *run);
 /* Opens teardown.fs, removes the workspace if there is one, and goes on to FLUSHING. */
 void lx_run_end_workspace(struct lx_run *run);
+/* Gives up its removal. */
+void lx_run_leave_workspace(struct lx_run *run);
 
 /* CREATING: an object of that name is there already. */
 void lx_run_conflict(struct lx_run *run);

@@ -99,8 +99,11 @@ static void clean_next(struct lx_run *run)
 
 void lx_event_cleaning(struct lx_run *run, enum lx_run_event event)
 {
-    if (event == LX_EVENT_STOP && run->kube_call) {
+    bool removing = lx_workspace_busy(run->workspace);
+    if (event == LX_EVENT_STOP && (run->kube_call || removing)) {
         limit_call(run);
+    } else if (event == LX_EVENT_TIMEOUT && removing) {
+        lx_run_leave_workspace(run);
     } else if (event == LX_EVENT_TIMEOUT && run->kube_call) {
         lx_log(run->ex->opts.log, LX_LOG_WARN, "an object of a stopped job may be left behind",
                LX_STR("job", run->job->uid), LX_STR("name", run->cleaning->name));

@@ -6,6 +6,9 @@
 
 #include "lunexec/text.h"
 
+/* A large one on a slow volume takes its time; one on a volume that does not answer never ends. */
+#define REMOVE_PATIENCE_MS 900000
+
 bool lx_run_displaced(struct lx_run *run)
 {
     if (!run->workspace || lx_workspace_is_ours(run->workspace))
@@ -127,10 +130,19 @@ void lx_run_end_workspace(struct lx_run *run)
         lx_entry_raw(run->teardown, text);
     }
     if (run->workspace && !keep) {
+        lx_timer_start(run->state_timer, lx_run_patience(run, REMOVE_PATIENCE_MS), 0);
         lx_workspace_remove(run->workspace, on_removed, run);
         return;
     }
     if (run->workspace)
         lx_workspace_leave(run->workspace);
     on_removed(run, NULL);
+}
+
+void lx_run_leave_workspace(struct lx_run *run)
+{
+    struct lx_err err;
+    lx_fail(&err, LX_E_TIMEOUT, "removing %s takes too long", lx_workspace_dir(run->workspace));
+    lx_workspace_cancel(run->workspace);
+    on_removed(run, &err);
 }

@@ -370,9 +370,14 @@ void lx_workspace_remove(struct lx_workspace *workspace,
         finish(workspace, false);
 }
 
+bool lx_workspace_busy(const struct lx_workspace *workspace)
+{
+    return workspace && workspace->busy;
+}
+
 void lx_workspace_cancel(struct lx_workspace *workspace)
 {
-    if (!workspace || !workspace->busy)
+    if (!lx_workspace_busy(workspace))
         return;
     workspace->busy = false;
     lx_task_cancel(&workspace->done_task);

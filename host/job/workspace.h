@@ -30,6 +30,8 @@ void lx_workspace_remove(struct lx_workspace *workspace,
 /* Instead: it stays, and is nobody's. */
 void lx_workspace_leave(const struct lx_workspace *workspace);
 
+/* Something is underway. */
+bool lx_workspace_busy(const struct lx_workspace *workspace);
 /* Ends what is underway; no callback comes any more. Its log entries are finished. */
 void lx_workspace_cancel(struct lx_workspace *workspace);
 

@@ -403,3 +403,25 @@ def heartbeat_says_nothing(w):
 
 row("4", "an answer to a heartbeat that names no ids ends no job", "heartbeat_says_nothing",
     lambda w: marked_once(w, "markComplete"))
+
+
+@scenario
+def volume_hangs(w):
+    """The volume takes the workspace, and does not let it be removed."""
+    with tempfile.TemporaryDirectory() as folder:
+        hang, rm = pathlib.Path(folder, "hang"), pathlib.Path(folder, "rm")
+        rm.write_text(f'#!/bin/sh\n[ ! -e {hang} ] || exec sleep 100\nexec /bin/rm "$@"\n')
+        rm.chmod(0o755)
+        w.frontend = Frontend()
+        on_volume(w, Script(act=lambda container: hang.touch()),
+                  PATH=f"{folder}:{os.environ['PATH']}")
+        w.until(lambda: w.frontend.log("teardown.fs"), "the removal")
+        w.executor.signal()
+        w.until(lambda: "draining" in w.executor.log, "a word about the signal")
+        w.executor.signal()
+        w.ended()
+        w.folder.cleanup()
+
+
+row("4", "a workspace whose removal does not end is waited for, but not when told to stop at once",
+    "volume_hangs", lambda w: equal(w.status, 0))
