@@ -157,6 +157,15 @@ class StandIn(Process):
     def faults(self, *faults):
         self.control("faults", {"faults": list(faults)})
 
+    def create(self, path, body):
+        """The status of the answer to this object of a caller with the cluster's token."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("POST", path, json.dumps(body), {
+            "Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
 
 class Frontend(StandIn):
     def events(self, name):

@@ -1,5 +1,6 @@
 """`lunexec policy`: what it prints, what it refuses, its exit status."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import LUNEXEC, batch_job, main
+from harness import LUNEXEC, Bench, batch_job, main
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
@@ -214,8 +215,92 @@ class PolicyTool(unittest.TestCase):
                 out = re.sub(r"^--- .*/scripts:", "--- /usr/local/share/lunexec/scripts:", out)
                 self.assertTrue(out.startswith(shown.removesuffix("...\n")), f"{command}: {out}")
 
+    # --- what the cluster says
+
+    @contextlib.contextmanager
+    def cluster(self):
+        """The stand-in, and the environment that leads to it."""
+        with Bench("policy-tool") as bench:
+            bench.start_cluster()
+            yield bench.cluster, {"EXECUTOR_KUBERNETES_CONFIG_PATH": str(bench.kubeconfig())}
+
+    def test_the_cluster_is_asked_in_dry_runs(self):
+        with self.cluster() as (cluster, env):
+            out = self.policy("check", "--cluster", env=env)
+            self.assertIn("ok batches, 3 steps: 2 objects, accepted by the cluster", out)
+            self.policy("render", "--job", "jobs/one.json", "--cluster",
+                        env={**env, "KUBERNETES_JOB_VOLUME_TYPE": "pvc"})
+            calls = cluster.calls("")
+        self.assertEqual({call["body"]["kind"] for call in calls},
+                         {"Job", "Secret", "PersistentVolumeClaim"})
+        self.assertEqual({(call["method"], call["query"], call["status"]) for call in calls},
+                         {("POST", "dryRun=All&fieldValidation=Strict", 201)})
+
+    def test_what_the_cluster_refuses_is_named(self):
+        """Objects it will not have are no fault of the command's; that it cannot be asked is."""
+        with self.cluster() as (cluster, env):
+            for status, result in ((403, 1), (422, 1), (404, 2)):
+                cluster.faults({"match": "/secrets", "status": status, "times": 1})
+                self.assertRegex(self.policy("check", "--cluster", env=env, status=result),
+                                 r"sample job \(batches, 1 step\): dry run of Secret \S+: ")
+
+    def test_an_object_that_is_there_is_no_refusal(self):
+        """The server compares names after everything else."""
+        with self.cluster() as (cluster, env):
+            objects = json.loads(self.policy("render", "--job", "jobs/one.json", "--json"))
+            secret = next(o for o in objects if o["kind"] == "Secret")
+            self.assertEqual(cluster.create("/api/v1/namespaces/default/secrets", secret), 201)
+            self.policy("render", "--job", "jobs/one.json", "--cluster", env=env)
+            self.assertEqual([call["status"] for call in cluster.calls("POST ")], [201, 409, 201])
+
+    def test_without_a_cluster_it_says_what_is_missing(self):
+        self.assertIn("EXECUTOR_KUBERNETES_CONFIG_PATH is not set",
+                      self.policy("check", "--cluster", status=2))
+
+    # --- what is wrong with what it is given
+
+    def test_a_job_that_cannot_be_read_is_named(self):
+        (self.dir / "broken.json").write_text("{")
+        (self.dir / "list.json").write_text("[]")
+        for name in ("nowhere.json", "broken.json", "list.json"):
+            self.assertIn(name, self.policy("render", "--job", name, status=2))
+        os.rename(self.dir / "broken.json", self.dir / "jobs/broken.json")
+        self.policy("new", "mine")
+        self.assertIn("broken.json", self.policy("diff", "mine", "--jobs", "jobs", status=2))
+        self.assertIn("nowhere", self.policy("diff", "mine", "--jobs", "nowhere", status=2))
+
+    def test_diff_goes_on_after_a_job_that_is_refused(self):
+        shutil.copy(self.dir / "jobs/one.json", self.dir / "jobs/two.json")
+        self.new("error 'not this one'")
+        out = self.policy("diff", "mine", "--jobs", "jobs", status=1)
+        self.assertEqual(out.count("+refused: "), 2)
+
+    def test_a_policy_that_lacks_a_function(self):
+        self.new()
+        (self.dir / "mine/policy.lua").write_text("return { api = 1, admit = function() end }\n")
+        self.assertIn("no function job", self.policy("check", "mine", status=1))
+        self.assertIn("no function job", self.policy("bench", "--policy", "mine", status=1))
+        self.assertIn("no function network", self.policy("network", "--policy", "mine", status=1))
+
+    def test_network_must_be_a_list(self):
+        self.new()
+        (self.dir / "mine/policy.lua").write_text(
+            'local d = require "default"\nfunction d.network() return 5 end\nreturn d\n')
+        for args in (["check", "mine"], ["network", "--policy", "mine"]):
+            self.assertIn("network() must return a list", self.policy(*args, status=1))
+
+    def test_a_file_that_is_no_text_is_refused(self):
+        self.new()
+        (self.dir / "mine/extra.lua").write_bytes(b"-- \xff\nreturn {}\n")
+        self.assertIn("extra.lua: not UTF-8", self.policy("check", "mine", status=1))
+
+    def test_help(self):
+        self.assertIn("render --job FILE", self.policy("--help"))
+        self.assertIn("render --job FILE", self.policy("check", "-h"))
+
     def test_wrong_usage(self):
-        for args in ([], ["frob"], ["render"], ["diff", "a"], ["bench", "--calls", "no"]):
+        for args in ([], ["frob"], ["render"], ["diff", "a"], ["bench", "--calls", "no"],
+                     ["network", "more"], ["--frob"]):
             self.policy(*args, status=2)
 
 
