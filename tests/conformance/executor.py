@@ -75,7 +75,18 @@ class Executor:
     def wait(self, seconds=20):
         return self.process.wait(seconds)
 
+    def stop(self):
+        """Lets it end by itself, with whatever it runs, so that it reports leaks and coverage."""
+        for seconds in (2, 8):  # drain; end what still runs
+            if self.process.poll() is None:
+                self.signal()
+            try:
+                self.wait(seconds)
+                return
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill()
+
     def close(self):
-        if self.process.poll() is None:
-            self.kill()
+        self.stop()
         self.folder.cleanup()

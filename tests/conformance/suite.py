@@ -47,6 +47,8 @@ class World:
         return self.ended()
 
     def finish(self):
+        if self.executor:
+            self.executor.stop()
         self.log = self.executor.log if self.executor else ""
         self.out = self.executor.out if self.executor else ""
         for part in (self.executor, self.frontend, self.kube):

@@ -108,13 +108,17 @@ class Process:
         self.popen.send_signal(number)
 
     def stop(self):
-        if self.popen.poll() is None:
-            self.popen.terminate()
-            try:
-                self.popen.wait(5)
-            except subprocess.TimeoutExpired:
-                self.popen.kill()
-                self.popen.wait()
+        """Lets it end by itself, so that it reports leaks and coverage."""
+        for seconds in (2, 8):  # an executor drains; then it ends what still runs
+            if self.popen.poll() is None:
+                self.popen.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(seconds)
+                break
+        else:
+            print(f"# {self.name} was killed")
+            self.popen.kill()
+            self.popen.wait()
         if self.popen.stdin:
             self.popen.stdin.close()
 
