@@ -37,23 +37,34 @@
 #define SOCKET 3
 #define ALLOWED 77 /* the exit status of an attempt that went through */
 
-/* Runs fn in a confined process; returns the wait status. Its socket is `peer`'s other end. */
+struct attempt {
+    long (*fn)(void);
+    int socket;
+};
+
+static int attempt(void *arg)
+{
+    const struct attempt *attempt = arg;
+    struct lx_err err;
+    if (dup2(attempt->socket, SOCKET) < 0)
+        _exit(1);
+    if (lx_confine(SOCKET, MEMORY_MAX, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        _exit(1);
+    }
+    _exit(attempt->fn() < 0 ? 0 : ALLOWED);
+}
+
+/* Runs fn in a confined process; returns the wait status. Its socket is `peer`'s other end. The
+ * process has this one's memory, as after vfork: it can write no file with what was covered. */
 static int run_confined(long (*fn)(void), int *ret_peer)
 {
+    static char stack[1 << 20] __attribute__((aligned(16)));
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    pid_t pid = fork();
+    struct attempt arg = {.fn = fn, .socket = fds[1]};
+    pid_t pid = clone(attempt, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &arg);
     assert_true(pid >= 0);
-    if (pid == 0) {
-        struct lx_err err;
-        if (dup2(fds[1], SOCKET) < 0)
-            _exit(1);
-        if (lx_confine(SOCKET, MEMORY_MAX, &err)) {
-            fprintf(stderr, "%s\n", err.text);
-            _exit(1);
-        }
-        _exit(fn() < 0 ? 0 : ALLOWED);
-    }
     close(fds[1]);
     int status = 0;
     assert_int_equal(waitpid(pid, &status, 0), pid);
