@@ -285,6 +285,70 @@ static void test_malformed_messages_are_errors(void **state)
     lx_vm_free(vm);
 }
 
+/* ---- Guards ---- */
+
+/* What the C functions of string and table would do at once and for long, without a chance to be
+ * interrupted. */
+static void test_functions_in_c_have_limits(void **state)
+{
+    (void)state;
+    static const char *const refused[][2] = {
+        {"string.rep('x', 1 << 40)", "string.rep makes at most"},
+        {"string.rep('', 1 << 40, 'x')", "string.rep makes at most"},
+        {"table.unpack({}, 1, 1 << 40)", "more than"},
+        {"table.unpack({}, math.mininteger, math.maxinteger)", "more than"},
+        {"table.concat({}, '', 1, 1 << 40)", "more than"},
+        {"table.move({}, 1, 1 << 40, 2)", "more than"},
+        {"table.concat(setmetatable({}, {__len = function() return 1 << 40 end}))", "__len"},
+        {"table.sort(setmetatable({}, {__len = function() return 1 << 40 end}))", "__len"},
+        {"table.insert(setmetatable({}, {__len = function() return 1 << 40 end}), 1)", "__len"},
+        {"table.remove(setmetatable({}, {__len = function() return 1 << 40 end}))", "__len"},
+        {"table.unpack(setmetatable({}, {__len = function() return 1 << 40 end}))", "__len"},
+        {"table.sort('x')", "table expected, got string"},
+        {"table.move(1, 1, 1, 1)", "table expected, got number"},
+        {"setmetatable({}, {__gc = false})", "may not set a finalizer"},
+        {"setmetatable(setmetatable({}, {__metatable = false}), nil)", "protected metatable"},
+        {"setmetatable({}, 1)", "nil or table expected"},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        lx_auto(str) char *body = lx_strf("return %s", refused[i][0]);
+        check_error(body, refused[i][1]);
+    }
+}
+
+static void test_guarded_functions_do_what_lua_says(void **state)
+{
+    (void)state;
+    check_results("return ('ab'):rep(3), ('ab'):rep(2, '-'), ('ab'):rep(0), (''):rep(1 << 40), "
+                  "('x'):rep(-1)",
+                  "[]", "[\"ababab\",\"ab-ab\",\"\",\"\",\"\"]");
+    check_results("local t = {3, 1, 2} table.sort(t) table.insert(t, 4) table.insert(t, 1, 0) "
+                  "return t, table.remove(t), table.remove(t, 1), #t",
+                  "[]", "[[1,2,3],4,0,3]");
+    check_results("table.sort(...) return ...", "[[3,1,2]]", "[[1,2,3]]");
+    check_results("local t = {1, 2, 3} return table.concat(t), table.concat(t, ', '), "
+                  "table.concat(t, '-', 2), table.concat(t, '-', 2, 2), table.concat(t, '-', 3, 2)",
+                  "[]", "[\"123\",\"1, 2, 3\",\"2-3\",\"2\",\"\"]");
+    check_results("return table.unpack({1, 2, 3})", "[]", "[1,2,3]");
+    check_results("return table.unpack({1, 2, 3}, 2, 3)", "[]", "[2,3]");
+    check_results("return table.move({1, 2, 3}, 2, 3, 1), table.move({1}, 1, 1, 1, {})", "[]",
+                  "[[2,3,3],[1]]");
+}
+
+/* Metatables that a policy sets are its own; those of others it neither sees nor changes. */
+static void test_metatables_are_the_policys_own(void **state)
+{
+    (void)state;
+    check_results("local m = {__index = {a = 1}} local t = setmetatable({}, m) "
+                  "return t.a, getmetatable(t) == m, getmetatable(setmetatable(t, nil)) == nil",
+                  "[]", "[1,true,true]");
+    check_results("return getmetatable(setmetatable({}, {__metatable = 'mine'})), "
+                  "getmetatable('') == nil, getmetatable(json.array {}) == nil, "
+                  "getmetatable(1) == nil",
+                  "[]", "[\"mine\",true,true,true]");
+    check_error("getmetatable()", "value expected");
+}
+
 /* ---- Calls do not meet ---- */
 
 static void test_nothing_outlives_a_call(void **state)
@@ -371,6 +435,9 @@ int main(void)
         cmocka_unit_test(test_errors_carry_a_traceback),
         cmocka_unit_test(test_error_texts_are_cut_and_clean),
         cmocka_unit_test(test_malformed_messages_are_errors),
+        cmocka_unit_test(test_functions_in_c_have_limits),
+        cmocka_unit_test(test_guarded_functions_do_what_lua_says),
+        cmocka_unit_test(test_metatables_are_the_policys_own),
         cmocka_unit_test(test_nothing_outlives_a_call),
         cmocka_unit_test(test_modules_are_loaded_once_in_a_call),
         cmocka_unit_test(test_memory_does_not_grow),
