@@ -7,7 +7,7 @@
 local busted = require "busted"
 
 local LOWEST = 95
-local TREES = { "lua/lunexec", "scripts" }
+local TREES = { "lua/lunexec", "lua/check", "scripts" }
 
 local executed = {}
 
