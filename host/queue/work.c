@@ -110,8 +110,9 @@ static int read_heartbeat(const struct lx_queue_call *call, const struct lx_http
         return -1;
     if (!json_is_object(answer))
         return lx_fail(err, LX_E_PEER, "the answer is not an object");
-    /* null is how the frontend says "none"; without the member it is not the frontend's answer. */
-    if (!lx_json_get_nocase(answer, "knownIds"))
+    /* null is how the frontend says "none"; without the member it is not the frontend's answer, and
+     * no job is lost by it. */
+    if (call->uids[0] && !lx_json_get_nocase(answer, "knownIds"))
         return lx_fail(err, LX_E_PEER, "the answer has no knownIds");
     if (lx_answer_ids(answer, "knownIds", call->uids, ret_known, err) < 0)
         return -1;

@@ -243,6 +243,7 @@ static void heartbeat_carries_metrics(void **state)
 static void odd_heartbeat_answers_are_errors(void **state)
 {
     struct fixture *fixture = *state;
+    const char *const uids[] = {"42", NULL};
     static const struct reply replies[] = {
         {204, NULL, NULL},
         {200, "", NULL},
@@ -257,12 +258,23 @@ static void odd_heartbeat_answers_are_errors(void **state)
     for (size_t i = 0; i < sizeof(replies) / sizeof(*replies); i++) {
         struct outcome outcome = {0};
         queue_script(fixture, &replies[i], 1);
-        lx_queue_heartbeat(fixture->queue, NULL, on_beat, &outcome);
+        lx_queue_heartbeat(fixture->queue, uids, on_beat, &outcome);
         await(fixture, &outcome);
         assert_true(outcome.failed);
         assert_int_equal(fixture->n_requests, 1);
         outcome_done(&outcome);
     }
+}
+
+static void idle_heartbeats_ask_for_no_ids(void **state)
+{
+    struct fixture *fixture = *state;
+    struct outcome outcome = {0};
+    SCRIPT(fixture, {200, "{}", NULL});
+    lx_queue_heartbeat(fixture->queue, NULL, on_beat, &outcome);
+    await(fixture, &outcome);
+    assert_false(outcome.failed);
+    outcome_done(&outcome);
 }
 
 /* ---- Log entries ---- */
@@ -526,6 +538,7 @@ int main(void)
         WIRE_TEST(heartbeat_multi),
         WIRE_TEST(heartbeat_carries_metrics),
         WIRE_TEST(odd_heartbeat_answers_are_errors),
+        WIRE_TEST(idle_heartbeats_ask_for_no_ids),
         WIRE_TEST(add_entry),
         WIRE_TEST(update_entry),
         WIRE_TEST(entry_presence_rules),
