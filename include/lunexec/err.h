@@ -34,23 +34,26 @@ struct lx_err {
 };
 
 /* Fills *err (which may be NULL) and returns -1, so that `return lx_fail(...)` reads as one step.
- */
+ * Control characters become blanks. Here and below arguments may point into err->text. */
 int lx_fail(struct lx_err *err, enum lx_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "<fmt>: " before the text already in *err, keeps the code, returns -1. */
+/* Puts "<fmt>: " before the text already in *err (which may be NULL), keeps the code, returns -1.
+ */
 int lx_wrap(struct lx_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* lx_fail with the text of errno `number` after the message: "<fmt>: <strerror>". */
+/* lx_fail with LX_E_IO, whatever `number` is, and the text of that errno after the message:
+ * "<fmt>: <strerror>". */
 int lx_fail_errno(struct lx_err *err, int number, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The short name of a code, "invalid", "timeout", ... for log fields and metrics. Static. */
 const char *lx_code_name(enum lx_code code);
 
-/* Ends the process with file, line and condition on standard error: a bug of ours, never of a peer.
- */
+/* Ends the process (abort) with file, line and condition on standard error: a bug of ours, never of
+ * a peer. Compiled into every build. */
 #define lx_assert(cond) ((cond) ? (void)0 : lx_assert_failed(#cond, __FILE__, __LINE__))
+/* For lx_assert only. */
 _Noreturn void lx_assert_failed(const char *cond, const char *file, int line);
 
 #endif

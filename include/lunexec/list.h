@@ -11,6 +11,7 @@ struct lx_list {
     struct lx_list *prev, *next;
 };
 
+/* The struct of `type` whose `member` is at `ptr`. */
 #define lx_container_of(ptr, type, member)                                                         \
     ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
@@ -20,6 +21,7 @@ static inline void lx_list_init(struct lx_list *list)
     list->prev = list->next = list;
 }
 
+/* A head without elements, or an element in no list. */
 static inline bool lx_list_empty(const struct lx_list *list)
 {
     return list->next == list;
@@ -52,7 +54,8 @@ static inline struct lx_list *lx_list_shift(struct lx_list *list)
     return first;
 }
 
-/* Walks the links; the current element may be removed in the body. */
+/* Walks the links; the current element may be removed and freed in the body, the next one may not.
+ */
 #define lx_list_each(it, list)                                                                     \
     for (struct lx_list *it = (list)->next, *it##_next = it->next; it != (list);                   \
          it = it##_next, it##_next = it->next)

@@ -15,19 +15,20 @@ struct lx_map;
 struct lx_map *lx_map_new(size_t max, void (*release)(void *value));
 void lx_map_free(struct lx_map *map);
 
-/* Stores under a copy of `key`. false when the map is full (the value stays the caller's). */
+/* Stores under a copy of `key`; the map owns the value from now on. A key that is there keeps its
+ * place in the order. false when the map is full (the value stays the caller's). */
 bool lx_map_put(struct lx_map *map, const char *key, void *value);
 
-/* The value, or NULL. */
+/* The value, which stays the map's; NULL if absent. */
 void *lx_map_get(const struct lx_map *map, const char *key);
 
-/* Removes the entry and returns its value without releasing it; NULL if absent. */
+/* Removes the entry and hands its value to the caller, not released; NULL if absent. */
 void *lx_map_remove(struct lx_map *map, const char *key);
 
 /* How many entries there are. */
 size_t lx_map_count(const struct lx_map *map);
 
-/* Walks all entries; the callback must not add or remove entries. */
+/* Calls `fn` for each entry before it returns; `fn` must not add or remove entries. */
 void lx_map_each (const struct lx_map *map, void (*fn)(const char *key, void *value, void *arg),
                   void *arg);
 

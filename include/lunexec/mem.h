@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* Zeroed memory of `size` bytes. */
+/* Zeroed memory of `size` bytes; of size 0 it is some pointer to be freed. */
 void *lx_alloc(size_t size) __attribute__((returns_nonnull, malloc, warn_unused_result));
 
 /* Zeroed memory of `count` elements of `size` bytes; overflow of the product ends the process. */
@@ -31,9 +31,10 @@ char *lx_strf(const char *fmt, ...)
 /* Overwrites a text and frees it: for tokens, passwords, keys. NULL is accepted. */
 void lx_secret_free(char *text);
 
-/* free() and realloc() for libraries through which secrets go: what is given back is overwritten.
- */
+/* free() for libraries through which secrets go: the memory, from malloc, is overwritten first. */
 void lx_wiping_free(void *memory);
+/* realloc() to the same end: where the block moves, the old one is overwritten. NULL when memory is
+ * out, `memory` then as it was. Size 0 gives a block to be freed. */
 void *lx_wiping_realloc(void *memory, size_t size);
 
 /* Moves a pointer out of a variable, leaving NULL there. */

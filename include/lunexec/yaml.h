@@ -14,7 +14,7 @@
 int lx_yaml_parse(const char *text, size_t len, json_t **ret_value, struct lx_err *err);
 
 /* Appends the value as block-style YAML; strings that would read as another type, also
- * by YAML 1.1, are quoted. LX_E_LIMIT; on failure `out` is as it was. */
+ * by YAML 1.1, are quoted. LX_E_LIMIT, LX_E_INVALID, LX_E_IO; on failure `out` is as it was. */
 int lx_yaml_dump(const json_t *value, struct lx_buf *out, struct lx_err *err);
 
 #endif
