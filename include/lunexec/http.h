@@ -1,6 +1,7 @@
 /*
  * HTTP client: libcurl's multi-socket interface on the loop. HTTP/1.1 and HTTP/2, TLS with a
  * custom CA and client certificate, keep-alive, streams both ways, deadlines, cancellation.
+ * Everything, callbacks too, on the loop's thread; a loop outlives its clients.
  */
 #ifndef LUNEXEC_HTTP_H
 #define LUNEXEC_HTTP_H
@@ -32,10 +33,12 @@ struct lx_http_opts {
     bool http1_only;                   /* never HTTP/2 [HTTP/2 over TLS where offered] */
 };
 
-/* LX_E_NOT_FOUND or LX_E_IO naming the file when one of the files cannot be read. */
+/* Makes a client; connects to nothing yet. LX_E_IO, naming the file when one of the files cannot be
+ * read. The caller frees it. */
 int lx_http_new(struct lx_loop *loop, const struct lx_http_opts *opts, struct lx_http **ret_http,
                 struct lx_err *err);
-/* Cancels what still runs (no callback is called) and closes all connections. */
+/* Cancels what still runs (no callback is called) and closes all connections. Not from within
+ * on_head or on_data. */
 void lx_http_free(struct lx_http *http);
 
 /* How far a call that brought no answer had come. Decides whether a retry can duplicate work. */
@@ -46,14 +49,19 @@ enum lx_http_reach {
     LX_HTTP_CUT,      /* the answer began and broke off; `status` is valid */
 };
 
+/* How a call ended; valid in on_done only. */
 struct lx_http_result {
     enum lx_http_reach reach;
     long status;      /* HTTP status, 0 without an answer */
-    const char *body; /* collected body, NUL-terminated; "" for streams; valid in on_done only */
+    const char *body; /* collected body, NUL-terminated; "" for streams */
     size_t body_len;
     uint64_t retry_after_ms; /* from Retry-After (seconds or a date), 0 if none */
     uint64_t duration_ms;
-    struct lx_err err; /* why, when reach is not ANSWERED; says host and port, never headers */
+    /* Why, when reach is not ANSWERED; says host and port, never headers. LX_E_TIMEOUT: one of the
+     * timeouts, connecting too; LX_E_LIMIT: beyond max_body; LX_E_CANCELLED: on_data or read_body
+     * ended the call; LX_E_INVALID: read_body did not give body_len bytes; LX_E_PEER: an answer
+     * that is not HTTP; LX_E_IO: all else. */
+    struct lx_err err;
 };
 
 /* The body is borrowed until on_done was called or the call was cancelled. Redirects are not
@@ -91,24 +99,30 @@ struct lx_http_req {
     void *arg;
 };
 
-/* Starts the call. It fails only for a malformed request; whatever the network does comes through
- * on_done. *ret_call (may be NULL) is valid until on_done returned. */
+/* Starts the call. It fails only for a malformed request (LX_E_INVALID) or when memory is out
+ * (LX_E_IO), and then without on_done; whatever the network does comes through on_done. *ret_call
+ * (ret_call may be NULL) is the client's, and valid until on_done returned or it was cancelled. */
 int lx_http_start(struct lx_http *http, const struct lx_http_req *req,
                   struct lx_http_call **ret_call, struct lx_err *err);
 
+/* What on_data returns to be given the same bytes again. */
 #define LX_HTTP_LATER 0x1a7e
-/* Goes on with a call whose on_data has returned LX_HTTP_LATER. Not from within its callbacks. */
+/* Goes on with a call whose on_data has returned LX_HTTP_LATER; on_data may be called before it
+ * returns. Not from within a client's on_head or on_data. Harmless for a call that is at its end,
+ * as long as it is valid. */
 void lx_http_resume(struct lx_http_call *call);
 
-/* Stops the call; none of its callbacks is called any more. NULL is accepted. */
+/* Stops the call; none of its callbacks is called any more, and it is not valid any more. NULL is
+ * accepted, and so is the call whose on_done is running, which changes nothing. */
 void lx_http_cancel(struct lx_http_call *call);
 
 /* Calls whose on_done has not been called yet. */
 size_t lx_http_active(const struct lx_http *http);
 
-/* Once at the start of the program and once at its end (curl's global state). A client needs
- * SIGPIPE ignored, which lx_loop_new does. */
+/* Once at the start of the program (curl's global state), before there is a second thread. A client
+ * needs SIGPIPE ignored, which lx_loop_new does. LX_E_IO. */
 int lx_http_global_init(struct lx_err *err);
+/* Once at its end, when all clients are freed. */
 void lx_http_global_done(void);
 
 #endif

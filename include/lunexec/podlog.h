@@ -25,10 +25,10 @@ struct lx_podlog_opts {
     uint64_t give_up_ms; /* trying without any success after termination, [60000] */
 };
 
-/* Starts following; the container need not have started yet. `opts` is copied. */
 /* Starts following at once; a container that does not run yet is waited for (better latency: start
  * when its status says running). Requests: `follow` and `timestamps`, resumed with `sinceTime`
- * (contract 6, 7.3). */
+ * (contract 6, 7.3). `opts` is copied; `kube` and `log` (may be NULL) outlive the follower, which
+ * the caller frees. Always 0: what goes wrong comes through on_end. */
 int lx_podlog_start(struct lx_kube *kube, const struct lx_podlog_opts *opts, struct lx_log *log,
                     struct lx_podlog **ret_podlog, struct lx_err *err);
 
@@ -39,7 +39,7 @@ void lx_podlog_terminated(struct lx_podlog *podlog);
 /* How many lines about missing ones were delivered, for metrics. */
 uint64_t lx_podlog_gaps(const struct lx_podlog *podlog);
 
-/* Stops; no callback is called any more. */
+/* Stops; no callback is called any more. Allowed in on_end, not in on_data. NULL is accepted. */
 void lx_podlog_free(struct lx_podlog *podlog);
 
 #endif

@@ -40,6 +40,7 @@ enum lx_pod_event { LX_POD_CHANGED, LX_POD_DELETED };
 
 struct lx_watch;
 
+/* Zero values mean the default in brackets. */
 struct lx_watch_opts {
     const char *ns;
     const char *selector; /* label selector, plain text */
@@ -51,17 +52,21 @@ struct lx_watch_opts {
      * after each resume: for logs and metrics. May be NULL. */
     void (*on_health)(void *arg, bool healthy, const struct lx_err *err);
     void *arg;
-    unsigned min_watch_s, max_watch_s; /* server-side timeoutSeconds is random between [240, 300] */
+    unsigned min_watch_s, max_watch_s; /* server-side timeoutSeconds, random between [240, 300] */
     uint64_t idle_ms; /* a stream that is silent for so long is begun anew [30000] */
 };
 
-/* Makes a paused watch; strings are copied. Sends nothing yet. */
+/* Makes a paused watch; strings are copied. Sends nothing yet. `kube` and `log` (may be NULL)
+ * outlive it; the caller frees it. LX_E_LIMIT: the selector is too long. */
 int lx_watch_new(struct lx_kube *kube, const struct lx_watch_opts *opts, struct lx_log *log,
                  struct lx_watch **ret_watch, struct lx_err *err);
-/* A watch costs one connection; it may be paused while no job runs: pausing drops connection and
- * cache, resuming lists anew. A new watch is paused. The callbacks may call both, but not free. */
+/* Drops connection and cache, so that a watch costs nothing while no job runs. No callback is
+ * called until it is resumed. Allowed in the callbacks; harmless when paused. */
 void lx_watch_pause(struct lx_watch *watch);
+/* Lists anew and goes on from there; on_pod is told of each pod. Allowed in the callbacks; harmless
+ * when it runs. */
 void lx_watch_resume(struct lx_watch *watch);
+/* No callback is called any more. Not from within a callback. NULL is accepted. */
 void lx_watch_free(struct lx_watch *watch);
 
 /* Whether what lx_watch_find tells is up to date: listed once, and watched since without trouble.
