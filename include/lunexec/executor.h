@@ -75,20 +75,24 @@ enum lx_policy_role {
     LX_POLICY_ROLES,
 };
 
-/* Makes the executor; nothing is sent yet. `opts` is copied, what it points to is borrowed. */
+/* Makes the executor; nothing is sent yet. `opts` is copied, what it points to is borrowed, but for
+ * the policy, in which it takes a reference. LX_E_INVALID: max_cpu, max_memory or mask_patterns.
+ * The caller frees it. */
 int lx_executor_new(const struct lx_executor_opts *opts, struct lx_executor **ret_executor,
                     struct lx_err *err);
 /* Cancels everything without cleaning the cluster up; for the end of the process. */
 void lx_executor_free(struct lx_executor *executor);
 
-/* Starts polling and heartbeats. The frontend must know the executor's name already (ping). */
+/* Takes up the jobs in the journal, and starts polling and heartbeats. Once. The frontend must know
+ * the executor's name already (ping). */
 void lx_executor_start(struct lx_executor *executor);
 
-/* No further dequeue; running jobs finish; heartbeats go on until the last has. */
+/* No further dequeue; running jobs finish; heartbeats go on until the last has. Then on_idle. */
 void lx_executor_drain(struct lx_executor *executor);
 
 /* Drain, and end the running jobs: their objects are deleted, each wait for a peer has seconds
- * left, and their records stay unmarked, so that the server gives them to another executor. */
+ * left, and their records stay unmarked, so that the server gives them to another executor. Then
+ * on_idle. */
 void lx_executor_stop(struct lx_executor *executor);
 
 /* Uses a policy from now on, in which it takes a reference of its own; a job that was planned keeps
@@ -96,7 +100,7 @@ void lx_executor_stop(struct lx_executor *executor);
 void lx_executor_use_policy(struct lx_executor *executor, enum lx_policy_role role,
                             struct lx_policy *policy);
 
-/* The tasks that were planned last, for lx_trial_start. The caller owns the array. */
+/* The tasks that were planned last, newest first, for lx_trial_start. The caller owns the array. */
 json_t *lx_executor_recent(const struct lx_executor *executor);
 
 /* With a journal: no further dequeue, and on_idle as soon as nothing is in the middle of something,

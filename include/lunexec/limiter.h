@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Slots there are, taken now, and taken at once at most so far. */
 struct lx_limiter {
     size_t limit, used, peak;
 };

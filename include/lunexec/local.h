@@ -13,13 +13,13 @@ int lx_try_main(int argc, char **argv);
 
 /* Hidden subcommands that `try` and the tests start: serve on loopback after printing
  * "listening on PORT" on standard output, until SIGTERM, SIGINT, or the end of standard input if
- * that is a pipe or a socket. Return the exit status.
- *
- * frontend: [--port N] [--password P] [--queue Q] [--job FILE|DIR]... [--repo NAME=DIR]...
- *           [--files DIR] [--record FILE] [--stall-ms N]
- * cluster:  --root DIR [--port N] [--token T] [--tools DIR] [--rbac] [--keep] [--bwrap PATH]
- *           [--record FILE] */
+ * that is a pipe or a socket. Return the exit status, 1 when they cannot serve. */
+
+/* [--port N] [--password P] [--queue Q] [--job FILE|DIR]... [--repo NAME=DIR]... [--files DIR]
+ * [--record FILE] [--stall-ms N] */
 int lx_frontend_main(int argc, char **argv);
+/* --root DIR [--port N] [--token T] [--tools DIR] [--rbac] [--keep] [--bwrap PATH] [--record FILE]
+ */
 int lx_cluster_main(int argc, char **argv);
 
 #endif

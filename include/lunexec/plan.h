@@ -1,6 +1,6 @@
 /*
  * What stands between a policy's answer and the cluster: the checks on a Job manifest, and the
- * fields that the host owns.
+ * fields that the host owns. Nothing here waits or keeps what it is given.
  */
 #ifndef LUNEXEC_PLAN_H
 #define LUNEXEC_PLAN_H
@@ -27,12 +27,14 @@ struct lx_guardrails;
 /* Whether the text is a Kubernetes quantity: a decimal number with an optional suffix. */
 bool lx_is_quantity(const char *text);
 
-/* NULL or "" gives guardrails that add nothing. LX_E_INVALID names what is wrong: an unknown
- * member, a rule that there is not or that must not be switched off, a quantity. */
+/* Reads such a JSON text; NULL or "" gives guardrails that add nothing. LX_E_INVALID names what is
+ * wrong: an unknown member, a rule that there is not or that must not be switched off, a quantity.
+ * The caller frees *ret_guardrails. */
 int lx_guardrails_parse(const char *text, struct lx_guardrails **ret_guardrails,
                         struct lx_err *err);
 void lx_guardrails_free(struct lx_guardrails *guardrails);
 
+/* Of whose Job a manifest is, and what may be in it. All borrowed. */
 struct lx_plan_spec {
     const char *name, *ns; /* of the Job */
     const char *queue;
@@ -66,29 +68,33 @@ struct lx_plan_spec {
 #define LX_ANNOTATION_FRONTEND "lunexec.dev/frontend" /* whose queue the job came from */
 #define LX_ANNOTATION_RUN "lunexec.dev/run" /* random; anew each time that a job is begun */
 
-/* The label value for an executor name. */
 #define LX_EXECUTOR_LABEL_SIZE 17
+/* The label value for an executor name, 16 hex digits and a NUL; the same for the same name. */
 void lx_executor_label(const char *executor, char out[LX_EXECUTOR_LABEL_SIZE]);
 
-/* Adds the labels and annotations of ours to an object's metadata. */
+/* Adds the labels and annotations of ours to an object's metadata, in place of those that have the
+ * same names. LX_E_IO when memory is out or a text is not UTF-8; some may then be there. */
 int lx_plan_label(json_t *metadata, const struct lx_plan_spec *spec, struct lx_err *err);
 
 /* The policy may set this label of ours: by it NetworkPolicies choose their pods. */
 #define LX_LABEL_NETWORK "lunexec.dev/network"
 
-/* Checks a Job manifest that a policy returned. LX_E_REFUSED; the text names the rule and the JSON
- * path (lists count from 0, as in JSON paths elsewhere):
+/* Checks a Job manifest that a policy returned. LX_E_REFUSED at the first rule that is broken; the
+ * text names the rule and the JSON path (lists count from 0, as in JSON paths elsewhere):
  * "container-order: spec.template.spec.initContainers[1].name is ..., expected ...". */
 int lx_plan_check(const json_t *job, const struct lx_plan_spec *spec, struct lx_err *err);
 
-/* The rules that lx_plan_check applies, in order: name and one line why; NULL beyond the last. */
+/* The name of a rule that lx_plan_check applies, `index` in their order; NULL beyond the last.
+ * Static. */
 const char *lx_plan_rule_name(size_t index);
+/* One line why there is that rule; NULL beyond the last. Static. */
 const char *lx_plan_rule_reason(size_t index);
-/* Whether the operator may switch it off by its name. */
+/* Whether the operator may switch it off by its name; false beyond the last. */
 bool lx_plan_rule_optional(size_t index);
 
 /* Puts command, args, env, labels, annotations and the namespace into a checked manifest, in
- * place. */
+ * place, as copies. LX_E_REFUSED for one that lx_plan_check would not have passed, LX_E_IO as for
+ * lx_plan_label; the manifest is of no use then. */
 int lx_plan_complete(json_t *job, const struct lx_plan_spec *spec, struct lx_err *err);
 
 #endif

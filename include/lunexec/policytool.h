@@ -14,17 +14,19 @@ struct lx_policytool {
     const char *scripts_dir;          /* the bundled scripts; NULL: there are none */
     const char *library_dir;
     char *const *environment;
-    /* Where --cluster sends to. The caller releases *ret_config in either case. */
+    /* Where --cluster sends to; called with `arg`. The caller releases *ret_config in either case.
+     */
     int (*find_cluster)(const void *arg, struct lx_kube_config *ret_config, struct lx_err *err);
     const void *arg;
 };
 
-/* A sample job of each kind, for trials; *ret_name (may be NULL) is static. LX_E_NOT_FOUND beyond
- * the last. */
+/* A sample job of each kind, for trials: `index` from 0; *ret_name (may be NULL) is static, the
+ * caller owns *ret_job. LX_E_NOT_FOUND beyond the last. */
 int lx_policytool_sample(size_t index, const char **ret_name, struct lx_job **ret_job,
                          struct lx_err *err);
 
-/* argv[0] is "policy". Returns the exit status (docs/policy-tool.md). */
+/* Runs one command, on a loop of its own, and prints its outcome. argv[0] is "policy". Returns the
+ * exit status (docs/policy-tool.md). */
 int lx_policytool_main(const struct lx_policytool *host, int argc, char **argv);
 
 #endif

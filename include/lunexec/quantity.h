@@ -12,13 +12,14 @@ struct lx_quantity {
     __int128 nanos;
 };
 
-/* 0, or -1 when the text is none. */
+/* A number with an optional sign, fraction and suffix. 0, or -1 with the result untouched when the
+ * text is none. */
 int lx_quantity_parse(const char *text, struct lx_quantity *ret_quantity);
 
-/* A string or a number, as Kubernetes accepts both. */
+/* The same of a value that is a string or a number, as Kubernetes accepts both. */
 int lx_quantity_of(const json_t *value, struct lx_quantity *ret_quantity);
 
-/* Negative, 0 or positive. */
+/* -1 when `a` is less than `b`, 0 when they are equal, 1 when it is more. */
 int lx_quantity_compare(struct lx_quantity a, struct lx_quantity b);
 
 #endif

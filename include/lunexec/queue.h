@@ -1,5 +1,6 @@
 /*
- * The executor API of a Sourcegraph instance (contract sections 1 and 2).
+ * The executor API of a Sourcegraph instance (contract sections 1 and 2). Everything, callbacks
+ * too, on the loop's thread.
  */
 #ifndef LUNEXEC_QUEUE_H
 #define LUNEXEC_QUEUE_H
@@ -37,6 +38,7 @@ struct lx_job_secret {
     char *value, *replacement;
 };
 
+/* A job as the server handed it out. All owned; lx_job_free frees, overwriting what is secret. */
 struct lx_job {
     int version; /* 1 or 2 */
     int64_t id;
@@ -59,8 +61,10 @@ struct lx_job {
 };
 
 /* Reads a payload. Refuses (LX_E_INVALID, naming the key): no id, wrong types, bad base64, env
- * entries without '='. null arrays and maps count as empty; unknown keys are ignored.
- * `queue` is the configured single queue (NULL in multi-queue mode). The caller owns *ret_job. */
+ * entries without '=', paths that lead out of the workspace, no queue though several are served.
+ * null arrays and maps count as empty; unknown keys are ignored. `queue` is the configured single
+ * queue (NULL in multi-queue mode). The caller owns *ret_job, which keeps a reference to `payload`.
+ */
 int lx_job_parse(const json_t *payload, const char *queue, struct lx_job **ret_job,
                  struct lx_err *err);
 void lx_job_free(struct lx_job *job);
@@ -68,6 +72,7 @@ LX_DEFINE_AUTO(job, struct lx_job *, lx_job_free)
 
 /* ---- The client ---- */
 
+/* What a client is made with; borrowed during lx_queue_new only, but for the registry. */
 struct lx_queue_opts {
     const char *frontend_url, *password;
     const char *const *queues; /* NULL-terminated; one in single-queue mode */
@@ -94,16 +99,18 @@ struct lx_queue_call;
  * it: one client a registry. LX_E_INVALID: a bad URL, no executor name, no queue. */
 int lx_queue_new(struct lx_loop *loop, struct lx_http *http, const struct lx_queue_opts *opts,
                  struct lx_log *log, struct lx_queue **ret_queue, struct lx_err *err);
-/* Cancels what runs: no callback is called any more. Allowed in a callback. */
+/* Cancels what runs: no callback is called any more. Allowed in a callback. NULL is accepted. */
 void lx_queue_free(struct lx_queue *queue);
 
-/* Every call reports once, deferred, unless cancelled; err is NULL on success (200 or 204 and an
- * answer as the contract has it). Tries are repeated as contract 1.1 says (transport errors, 429,
- * 5xx but not 501; 21 tries, growing delays with jitter, Retry-After obeyed up to 30 s), and after
- * those every 5 s at most until `deadline_ms` (monotonic; 0: none). A dequeue or an add whose
- * request may have arrived is not repeated (see each); a ping or heartbeat is one try of at most 10
- * s, others of 30 s without progress. Error codes: LX_E_AUTH 401 and 403, LX_E_NOT_FOUND 404,
- * LX_E_PEER other statuses and answers, LX_E_IO and LX_E_TIMEOUT no answer. */
+/* Every call below returns a handle, never NULL, for lx_queue_cancel; jobs, entries and strings are
+ * borrowed until it returns. It reports once, deferred, unless cancelled; err is NULL on success
+ * (200 or 204 and an answer as the contract has it). Tries are repeated as contract 1.1 says
+ * (transport errors, 429, 5xx but not 501; 21 tries, growing delays with jitter, Retry-After obeyed
+ * up to 30 s), and after those every 5 s at most until `deadline_ms` (monotonic; 0: none). A
+ * dequeue or an add whose request may have arrived is not repeated (see each); a ping or heartbeat
+ * is one try of at most 10 s, others of 30 s without progress. Error codes: LX_E_AUTH 401 and 403,
+ * LX_E_NOT_FOUND 404, LX_E_CONFLICT 409, LX_E_GONE 410, LX_E_PEER other statuses and answers,
+ * LX_E_LIMIT an answer or a request that is too large, LX_E_IO and LX_E_TIMEOUT no answer. */
 
 /* Ping: one try, no retry; the caller loops (contract 4). */
 struct lx_queue_call *lx_queue_ping(struct lx_queue *queue,
@@ -135,22 +142,26 @@ struct lx_log_entry {
     int64_t exit_code, duration_ms; /* when finished */
     int64_t expect_id;              /* for an add: the id it will get, the last one's + 1 (the first
                                        of a job is 1); 0: not known */
-    bool maybe_added; /* an add: an earlier process may have made it, so that is found out first */
+    bool maybe_added; /* an add: an earlier process may have made it, so that is found out first, if
+                         expect_id is known */
     const struct lx_out_source *out; /* NULL or len 0: key left out; copied, what it reads from is
                                         borrowed until the callback */
 };
+
+#define LX_ENTRY_UNKNOWN (-1)
 
 /* Add: never made twice. It is repeated while the request cannot have arrived, or on 429 and 5xx
  * answers. When the answer was lost, or is no id, the entry may exist: an update of
  * entry->expect_id with the same content tells, and if it does not exist the add is repeated.
  * Without expect_id, or when that cannot be found out by `deadline_ms` either, entry_id is
- * LX_ENTRY_UNKNOWN beside the error. Add and update: LX_E_NOT_FOUND when the record is no longer
- * ours ("unknown job"), not repeated. */
-#define LX_ENTRY_UNKNOWN (-1)
+ * LX_ENTRY_UNKNOWN beside the error; it is 0 beside any other. LX_E_NOT_FOUND when the record is no
+ * longer ours ("unknown job"), not repeated. */
 struct lx_queue_call *
 lx_queue_add_entry(struct lx_queue *queue, const struct lx_job *job,
                    const struct lx_log_entry *entry, uint64_t deadline_ms,
                    void (*cb)(void *arg, int64_t entry_id, const struct lx_err *err), void *arg);
+/* Update: the entry with that id gets this content; made twice it does no harm. LX_E_NOT_FOUND as
+ * for an add. `cb` may be NULL. */
 struct lx_queue_call *lx_queue_update_entry(struct lx_queue *queue, const struct lx_job *job,
                                             int64_t entry_id, const struct lx_log_entry *entry,
                                             uint64_t deadline_ms,
@@ -158,14 +169,18 @@ struct lx_queue_call *lx_queue_update_entry(struct lx_queue *queue, const struct
                                             void *arg);
 
 enum lx_mark { LX_MARK_COMPLETE, LX_MARK_ERRORED, LX_MARK_FAILED };
-const char *lx_mark_name(enum lx_mark mark); /* "complete", "errored", "failed" */
+/* "complete", "errored", "failed". Static. */
+const char *lx_mark_name(enum lx_mark mark);
 
-/* Mark (contract 1.8). 404: the record is no longer ours, LX_E_NOT_FOUND, not retried. */
+/* Mark (contract 1.8): the record's end; its job token is of no use afterwards. `message` says why,
+ * cut at 64 KiB; of a complete one it is not sent. 404: the record is no longer ours,
+ * LX_E_NOT_FOUND, not retried. `cb` may be NULL. */
 struct lx_queue_call *lx_queue_mark(struct lx_queue *queue, const struct lx_job *job,
                                     enum lx_mark mark, const char *message, uint64_t deadline_ms,
                                     void (*cb)(void *arg, const struct lx_err *err), void *arg);
 
-/* A workspace file (contract 1.9), at most `max` bytes; `data` valid in the callback. */
+/* A workspace file (contract 1.9), at most `max` bytes, else LX_E_LIMIT; `data` is valid in the
+ * callback, NULL on failure. LX_E_INVALID for a bucket or key that is no plain path. */
 struct lx_queue_call *
 lx_queue_file(struct lx_queue *queue, const struct lx_job *job, const char *bucket, const char *key,
               size_t max, uint64_t deadline_ms,

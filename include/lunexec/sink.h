@@ -34,31 +34,38 @@ struct lx_sink_opts {
                        to a half of the limit; a line between them says what is missing */
 };
 
-/* An empty sink. spool_dir is copied and not looked at before it is needed. */
+/* An empty sink, the caller's to free. spool_dir is copied and not looked at before it is needed.
+ * Always 0. */
 int lx_sink_new(const struct lx_sink_opts *opts, struct lx_sink **ret_sink, struct lx_err *err);
+/* Gives back what it counts in the budget, and its file. NULL is accepted. */
 void lx_sink_free(struct lx_sink *sink);
 
 /* Container output; any chunking. A CR before LF is dropped, a last line without LF gets one at
- * lx_sink_close, invalid UTF-8 becomes U+FFFD. A failure (disk full, LX_E_LIMIT for a budget used
- * up) is remembered and returned by each later call; what was written before stays readable, and a
- * last line says that the rest is missing and why. */
+ * lx_sink_close, invalid UTF-8 becomes U+FFFD. A failure (LX_E_IO: disk full, LX_E_LIMIT for a
+ * budget used up) is remembered and returned by each later call; what was written before stays
+ * readable, and a last line says that the rest is missing and why. LX_E_INVALID after
+ * lx_sink_close. */
 int lx_sink_write(struct lx_sink *sink, const char *data, size_t len, struct lx_err *err);
 
-/* A line of the executor's own ("stdout: " prefix too, masked), after completing an open line. */
+/* A line of the executor's own ("stdout: " prefix too, masked), after completing an open line.
+ * Fails as lx_sink_write. */
 int lx_sink_line(struct lx_sink *sink, const char *text, struct lx_err *err);
 /* A line of the executor's own would split no line, and no secret, of the output. */
 bool lx_sink_between_lines(const struct lx_sink *sink);
-/* Text without a prefix, as teardown entries have it (contract 7.5); masked. */
+/* Text without a prefix, as teardown entries have it (contract 7.5), after completing an open line;
+ * masked. Fails as lx_sink_write. */
 int lx_sink_raw(struct lx_sink *sink, const char *text, struct lx_err *err);
 
-/* No more output: flushes what masking held back, completes the last line. */
+/* No more output: flushes what masking held back, completes the last line. Fails as lx_sink_write;
+ * again it does nothing. */
 int lx_sink_close(struct lx_sink *sink, struct lx_err *err);
 
 /* The escaped bytes that lx_sink_source would give now. It grows until the limit is reached; then
  * it varies, as older output is dropped. */
 uint64_t lx_sink_size(const struct lx_sink *sink);
 /* What is kept now, for lx_queue_update_entry: what is written later is not part of it, and what is
- * dropped later stays in it. Valid until the next call of lx_sink_source or lx_sink_free. */
+ * dropped later stays in it. Borrowed: valid until the next call of lx_sink_source or lx_sink_free.
+ */
 struct lx_out_source lx_sink_source(struct lx_sink *sink);
 /* Appends what is kept now to `out`; a source stays what it is. LX_E_LIMIT when `out` cannot hold
  * it, LX_E_IO. */

@@ -22,9 +22,9 @@ struct lx_trial_opts {
     void *arg;
 };
 
-/* `opts` is copied; the caller frees the trial. */
+/* Begins to call the policy's functions. `opts` is copied; the caller frees the trial. */
 struct lx_trial *lx_trial_start(const struct lx_trial_opts *opts);
-/* Ends it without a callback if it is underway. */
+/* Ends it without a callback if it is underway. NULL is accepted. */
 void lx_trial_free(struct lx_trial *trial);
 
 #endif
