@@ -9,6 +9,7 @@
 
 struct lx_families;
 
+/* None yet. The caller frees it. */
 struct lx_families *lx_families_new(void);
 void lx_families_free(struct lx_families *families);
 
@@ -19,7 +20,7 @@ void lx_families_free(struct lx_families *families);
  * NULL: none. */
 void lx_families_add(struct lx_families *families, const char *text, size_t len, const char *label);
 
-/* Appends them all, in the order in which they came. */
+/* Appends them all, in the order in which they came. LX_E_LIMIT, LX_E_IO; a part may be there. */
 int lx_families_write(const struct lx_families *families, struct lx_buf *out, struct lx_err *err);
 
 #endif

@@ -26,6 +26,7 @@ struct lx_generation_opts {
     void *arg;
 };
 
+/* Loads nothing yet. `opts` is copied; the caller frees the generation. */
 struct lx_generation *lx_generation_new(const struct lx_generation_opts *opts);
 void lx_generation_free(struct lx_generation *generation);
 

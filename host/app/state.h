@@ -28,8 +28,9 @@ struct lx_state *lx_state_new(const struct lx_state_opts *opts);
 /* Lets go of the directory. */
 void lx_state_free(struct lx_state *state);
 
-/* Once ready without an error. Owned by the state. */
+/* The executor's name, once ready without an error. Owned by the state. */
 const char *lx_state_name(const struct lx_state *state);
+/* The journal of its jobs, likewise. */
 struct lx_journal *lx_state_journal(const struct lx_state *state);
 
 #endif

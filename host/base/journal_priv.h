@@ -49,23 +49,26 @@ struct lx_journal {
     struct lx_map *new_index;
 };
 
+/* The bytes of a header, with its checksum. */
 void lx_journal_pack(const struct lx_journal_head *head, unsigned char out[LX_JOURNAL_HEADER]);
 /* false: no header of a record. */
 bool lx_journal_unpack(const unsigned char in[LX_JOURNAL_HEADER], struct lx_journal_head *ret);
 
-/* Everything or nothing (beyond the file's end of now); errno is set. */
+/* Reads all of `len` bytes; false with errno, EIO when the file ends before. */
 bool lx_journal_pread(int fd, uint64_t offset, void *out, size_t len);
+/* Writes all of them; false with errno, and a part may then be written. */
 bool lx_journal_pwrite(int fd, uint64_t offset, const void *data, size_t len);
 
-/* Reads the records of journal->fd into the index. */
+/* Reads the records of journal->fd into the index. LX_E_IO, LX_E_LIMIT for too many keys. */
 int lx_journal_replay(struct lx_journal *journal, struct lx_journal_report *report,
                       struct lx_err *err);
 
-/* The index: setting and removing keys. */
+/* An empty index: where the value of each key is. Freed as a map. */
 struct lx_map *lx_journal_index_new(void);
+/* Sets a key (the place is copied) and counts it in *live; false when there are too many. */
 bool lx_journal_index_set(struct lx_map *index, uint64_t *live, const char *key,
                           const struct lx_journal_place *place);
-/* Calls `fn` (may be NULL) for each that is removed. */
+/* Removes the keys with the prefix; calls `fn` (may be NULL) for each. */
 void lx_journal_index_remove(struct lx_map *index, uint64_t *live, const char *prefix,
                              void (*fn)(void *arg, const struct lx_journal_place *place),
                              void *arg);

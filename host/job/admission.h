@@ -53,6 +53,7 @@ char *lx_admission_why(const struct lx_admission *admission, const struct lx_tic
 bool lx_admission_limited(const struct lx_admission *admission);
 /* Some job waits for room, so that there is none for one more, whatever its key. */
 bool lx_admission_full(const struct lx_admission *admission);
+/* How many wait. */
 size_t lx_admission_waiting(const struct lx_admission *admission);
 
 #endif

@@ -23,6 +23,7 @@ struct lx_containers_opts {
     void *arg;
 };
 
+/* Follows nothing yet. `opts` is copied, what it points to is borrowed; the caller frees it. */
 struct lx_containers *lx_containers_new(const struct lx_containers_opts *opts);
 /* Stops following; entries stay as they are. */
 void lx_containers_free(struct lx_containers *containers);

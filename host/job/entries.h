@@ -29,10 +29,12 @@ struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char
 /* The entry of this attempt with that key, NULL if none was opened. */
 struct lx_entry *lx_entry_find(struct lx_entries *entries, const char *key);
 
-/* Output of a container; the executor's own lines ("stdout: " prefix); and text without a prefix.
- */
+/* The next bytes of a container's output. Here and below: an entry that is finished takes nothing
+ * more, and what cannot be kept is remembered (lx_entries_error). */
 void lx_entry_write(struct lx_entry *entry, const char *data, size_t len);
+/* A line of the executor's own, with the prefix "stdout: ". */
 void lx_entry_line(struct lx_entry *entry, const char *text);
+/* Text of the executor's own without a prefix. */
 void lx_entry_raw(struct lx_entry *entry, const char *text);
 /* A line of the executor's own that may stand anywhere: a line of the output that has begun ends
  * before it. */
@@ -53,6 +55,7 @@ void lx_entry_ended(struct lx_entry *entry);
 
 /* No more output. `exit_code` -1: it was never observed. Only the first call counts. */
 void lx_entry_finish(struct lx_entry *entry, int64_t exit_code);
+/* Whether that was called. */
 bool lx_entry_finished(const struct lx_entry *entry);
 
 /* Calls `done` once, deferred, when every entry is finished and delivered or has failed. All

@@ -15,6 +15,7 @@ struct lx_past_job {
     json_t *cost;        /* what admit() gave; borrowed, NULL for nothing */
 };
 
+/* Remembers nothing yet. The caller frees it. */
 struct lx_history *lx_history_new(void);
 void lx_history_free(struct lx_history *history);
 

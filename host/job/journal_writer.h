@@ -24,15 +24,20 @@ struct lx_journal_writer_opts {
     void *arg;
 };
 
+/* `opts` is copied; the caller frees the writer. */
 struct lx_journal_writer *lx_journal_writer_new(const struct lx_journal_writer_opts *opts);
+/* Leaves the journal open; tasks that wait for durability are not posted any more. */
 void lx_journal_writer_free(struct lx_journal_writer *writer);
 
-/* Each accepts NULL for the writer: nothing is kept then. */
+/* Each accepts NULL for the writer: nothing is kept then. That something cannot be written is told
+ * by on_health, and made good by `rewrite`. */
 
 /* Sets a key to a value as JSON text, which is wiped from memory; NULL value is ignored. */
 void lx_journal_writer_put(struct lx_journal_writer *writer, const char *key, const json_t *value);
+/* Sets a key to bytes. */
 void lx_journal_writer_put_bytes(struct lx_journal_writer *writer, const char *key,
                                  const void *data, size_t len);
+/* Removes all keys with the prefix. */
 void lx_journal_writer_remove(struct lx_journal_writer *writer, const char *prefix);
 
 /* Posts the task when all that was written before is durable; at once when nothing can be. */
@@ -42,6 +47,7 @@ void lx_journal_writer_barrier(struct lx_journal_writer *writer, struct lx_loop 
 /* The task is not posted any more, and taken back if it is. */
 void lx_journal_writer_forget(struct lx_journal_writer *writer, struct lx_task *task);
 
+/* Whether all that was put is written; true for NULL. */
 bool lx_journal_writer_healthy(const struct lx_journal_writer *writer);
 
 #endif

@@ -19,8 +19,9 @@ void lx_job_metrics_free(struct lx_job_metrics *metrics);
 
 /* A job ended after `ms`: duration and count on success, the error count otherwise. */
 void lx_job_metrics_handled(struct lx_job_metrics *metrics, bool ok, uint64_t ms);
-/* Why jobs failed, by class; and how many attempts were made anew because of it. */
+/* A job failed, and why. */
 void lx_job_metrics_failed(struct lx_job_metrics *metrics, enum lx_failure_kind kind);
+/* An attempt is made anew, and why the last one ended. */
 void lx_job_metrics_retried(struct lx_job_metrics *metrics, enum lx_failure_kind kind);
 /* Jobs underway now. */
 void lx_job_metrics_running(struct lx_job_metrics *metrics, size_t n);

@@ -17,8 +17,9 @@ enum lx_object_role {
     LX_OBJECT_FILES,
 };
 
-/* What is made for a role, in the API and in messages. Static. */
+/* What is made for a role, in the API. */
 enum lx_kube_kind lx_object_kind(enum lx_object_role role);
+/* The same in messages. Static. */
 const char *lx_object_what(enum lx_object_role role);
 
 struct lx_object {

@@ -17,6 +17,7 @@ enum lx_owner {
     LX_OWNER_OTHER,
 };
 
+/* Whose the object with this metadata is, which has one of the names that the run uses. */
 enum lx_owner lx_owner_of(const struct lx_run *run, const json_t *metadata);
 
 /* Whether this run made it; for lx_kube_delete_opts, with the run as `arg`. */
@@ -28,8 +29,8 @@ bool lx_owner_is_executor(const struct lx_executor *ex, const json_t *metadata);
 /* Who made it, in words, for messages. free(). */
 char *lx_owner_text(const json_t *metadata);
 
-/* Marks a run whose job is begun anew. */
 #define LX_RUN_TAG_SIZE 17
+/* A random tag, 16 hex digits and a NUL, for a run whose job is begun anew. */
 void lx_owner_new_tag(char out[LX_RUN_TAG_SIZE]);
 
 /* scheme://host[:port] of a URL; free(). */

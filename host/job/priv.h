@@ -173,7 +173,8 @@ void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod
 /* The run's record is still ours to heartbeat. */
 bool lx_run_alive(const struct lx_run *run);
 
-/* The states' functions, one file a stage. */
+/* Entering each state (lx_state.enter): docs/architecture.md says what it does and goes on to. One
+ * file a stage. */
 void lx_state_adopting(struct lx_run *run);
 void lx_state_queued(struct lx_run *run);
 void lx_state_fetching(struct lx_run *run);
@@ -191,6 +192,8 @@ void lx_state_flushing(struct lx_run *run);
 void lx_state_reporting(struct lx_run *run);
 void lx_state_gone(struct lx_run *run);
 
+/* Events in each state (lx_state.on_event); before_pod: from QUEUED to PARKED, with_pod: PENDING
+ * and RUNNING. */
 void lx_event_adopting(struct lx_run *run, enum lx_run_event event);
 void lx_event_before_pod(struct lx_run *run, enum lx_run_event event);
 void lx_event_creating(struct lx_run *run, enum lx_run_event event);
@@ -293,8 +296,9 @@ void lx_intake_done(struct lx_executor *ex);
 /* So did one whose job was given to us anew, which takes over its slot. Takes over `job`. */
 void lx_intake_next(struct lx_executor *ex, struct lx_job *job);
 
-/* heartbeat.c */
+/* heartbeat.c: begins to beat, at once when adopted jobs wait to be confirmed. Once. */
 void lx_heartbeat_start(struct lx_executor *ex);
+/* No beat any more; one that is underway is cancelled. Harmless when it does not run. */
 void lx_heartbeat_stop(struct lx_executor *ex);
 
 #endif

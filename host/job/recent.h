@@ -9,6 +9,7 @@
 
 struct lx_recent;
 
+/* Keeps nothing yet. The caller frees it. */
 struct lx_recent *lx_recent_new(void);
 void lx_recent_free(struct lx_recent *recent);
 

@@ -42,8 +42,9 @@ void lx_left_free(struct lx_list *list);
 
 /* The journal's keys: this, the job, "/". */
 #define LX_LEFT_PREFIX "left/"
-/* Brings back what an earlier process kept in the journal; and puts all into it anew. */
+/* Brings back what an earlier process kept in the journal, of which there is one. */
 void lx_left_restore(struct lx_executor *ex);
+/* Puts all into the journal anew. */
 void lx_left_rewrite(struct lx_executor *ex);
 
 #endif

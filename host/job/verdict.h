@@ -52,7 +52,8 @@ struct lx_stuck {
     const struct lx_container *blocked; /* NULL: the pod as a whole */
     const char *reason, *message;       /* of the pod record or static; "" when there is none */
 };
-struct lx_stuck lx_stuck_of(const struct lx_pod *pod); /* NULL: there is no pod yet */
+/* What `pod` (NULL: there is none yet) waits for so. What the result points to is the pod's. */
+struct lx_stuck lx_stuck_of(const struct lx_pod *pod);
 
 /* Records that a container was killed for its memory. */
 void lx_fail_memory(const struct lx_workload *workload, const struct lx_container *c,

@@ -15,6 +15,7 @@ struct lx_workspace *lx_workspace_new(const struct lx_executor_opts *opts, const
                                       struct lx_entries *entries);
 void lx_workspace_free(struct lx_workspace *workspace);
 
+/* Its directory. Borrowed from it. */
 const char *lx_workspace_dir(const struct lx_workspace *workspace);
 
 /* Makes the directory anew, clones the repository, writes files and scripts; a log entry for each

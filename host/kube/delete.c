@@ -4,8 +4,6 @@
  */
 #include "kube/priv.h"
 
-#
-
 #define META(kind) "Accept: application/json;as=" kind ";g=meta.k8s.io;v=v1, application/json"
 
 static char *delete_body(const struct lx_kube_delete_opts *opts, const char *uid, bool dry_run)

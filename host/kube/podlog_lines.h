@@ -99,6 +99,7 @@ struct lx_loglines {
     uint64_t gaps; /* gap lines written */
 };
 
+/* Nothing was delivered yet. `emit` gets the container's bytes, valid during the call. */
 void lx_loglines_init(struct lx_loglines *lines,
                       void (*emit)(void *arg, const char *data, size_t len), void *arg);
 void lx_loglines_done(struct lx_loglines *lines);
@@ -129,12 +130,13 @@ int64_t lx_loglines_tail_second(const struct lx_loglines *lines, int64_t since);
 /* `left`, `since_ns` are set; `first` begins an answer that reaches back; NULL: none does. */
 void lx_loglines_plan_tail(struct lx_loglines *lines, const struct lx_logline_id *first);
 
-/* What the splitter found: */
-
+/* The splitter has found a timestamp, in nanoseconds since 1970: a line begins. */
 void lx_loglines_on_stamp(struct lx_loglines *lines, int64_t ns);
-void lx_loglines_on_body(struct lx_loglines *lines, const char *data,
-                         size_t len);               /* LF only last */
-void lx_loglines_on_end(struct lx_loglines *lines); /* that LF has come */
-void lx_loglines_flush(struct lx_loglines *lines);  /* emits what was collected */
+/* It has found bytes of that line, with an LF only as the last. */
+void lx_loglines_on_body(struct lx_loglines *lines, const char *data, size_t len);
+/* That LF has come. */
+void lx_loglines_on_end(struct lx_loglines *lines);
+/* Emits what was collected. */
+void lx_loglines_flush(struct lx_loglines *lines);
 
 #endif

@@ -35,16 +35,23 @@ struct lx_podlog {
     struct lx_err end_err; /* code LX_OK: complete */
 };
 
+/* podlog_read.c: prepares its part of a new follower. */
 void lx_podlog_read_init(struct lx_podlog *podlog);
 /* Opens the stream, or after termination the last read. */
 void lx_podlog_open(struct lx_podlog *podlog);
 /* Stops the request underway, keeping the bytes that have come. */
 void lx_podlog_cut(struct lx_podlog *podlog);
 
-/* What happens next, decided in podlog.c when a request has ended. */
-void lx_podlog_again(struct lx_podlog *podlog, uint64_t wait_ms); /* opens after `wait_ms` */
+/* ---- podlog.c: what happens next when a request has ended ---- */
+
+/* Opens the next one after `wait_ms`. */
+void lx_podlog_again(struct lx_podlog *podlog, uint64_t wait_ms);
+/* The request failed: opens the next one after the backoff, at least `wait_ms`; or gives up, when
+ * the container has terminated and its pod is gone or nothing has worked for too long. */
 void lx_podlog_failed(struct lx_podlog *podlog, const struct lx_err *err, uint64_t wait_ms);
+/* Nothing follows: on_end, deferred, with `err` (copied; NULL: complete). */
 void lx_podlog_finish(struct lx_podlog *podlog, const struct lx_err *err);
+/* Bytes have come: the stream is not quiet. */
 void lx_podlog_on_bytes(struct lx_podlog *podlog);
 
 #endif

@@ -45,6 +45,7 @@ int lx_kube_send(struct lx_kube *kube, struct lx_http *http, const char *path, c
 /* "/api/v1/namespaces/NS/pods[/NAME][?QUERY]", names escaped. free(). */
 char *lx_kube_path(enum lx_kube_kind kind, const char *ns, const char *name, const char *query);
 
+/* Any call; deadline, callback and failures as lunexec/kube.h has them. */
 struct lx_kube_call_opts {
     const char *method; /* static */
     char *path, *body;  /* taken over; body may be NULL */
@@ -59,8 +60,10 @@ struct lx_kube_call_opts {
     lx_kube_cb cb;
     void *arg;
 };
+/* Starts it. `opts` is copied, `path` and `body` are taken over. */
 struct lx_kube_call *lx_kube_call_start(struct lx_kube *kube, const struct lx_kube_call_opts *opts);
 
+/* Cancels every call; for lx_kube_free. */
 void lx_kube_cancel_all(struct lx_kube *kube);
 
 /* What an answer that is no success means: fills `err` from the Status object or from the transport

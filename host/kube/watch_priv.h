@@ -13,6 +13,7 @@
 
 struct lx_watch_cache;
 
+/* An empty cache; the caller frees it with its records. */
 struct lx_watch_cache *lx_watch_cache_new(void);
 void lx_watch_cache_free(struct lx_watch_cache *cache);
 
@@ -30,6 +31,8 @@ int lx_watch_cache_remove(struct lx_watch_cache *cache, const json_t *object,
 /* Takes out all that the list begun last did not bring; the caller owns array and records. */
 struct lx_pod **lx_watch_cache_take_stale(struct lx_watch_cache *cache, size_t *ret_n);
 
+/* The record of a Job's pod, the newest by creation if several; NULL if none. Borrowed until the
+ * cache changes. */
 const struct lx_pod *lx_watch_cache_find(const struct lx_watch_cache *cache, const char *job_name);
 
 /* ---- The watch ---- */
@@ -66,8 +69,11 @@ struct lx_watch {
 
 /* Lists if there is no version to go on from, else watches. */
 void lx_watch_go(struct lx_watch *watch);
+/* watch_stream.c: prepares its part of a new watch. */
 void lx_watch_stream_init(struct lx_watch *watch);
+/* Watches from watch->version on, which must be known. */
 void lx_watch_stream(struct lx_watch *watch);
+/* Ends the stream; bytes of it that were not looked at are dropped. */
 void lx_watch_stream_stop(struct lx_watch *watch);
 /* Feeds one line of the stream; for tests and fuzzing it needs no connection. Returns 0, or -1 with
  * what ends the stream: LX_E_GONE asks for a new list. */
@@ -81,6 +87,7 @@ void lx_watch_trouble(struct lx_watch *watch, const struct lx_err *err, uint64_t
 bool lx_watch_stopped(struct lx_watch *watch);
 /* Keeps the record of a pod object and tells the owner if it is new. */
 void lx_watch_keep(struct lx_watch *watch, const json_t *object);
+/* Tells the owner, unless the watch was paused meanwhile. */
 void lx_watch_deliver(struct lx_watch *watch, enum lx_pod_event event, const struct lx_pod *pod);
 
 #endif

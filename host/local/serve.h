@@ -24,20 +24,25 @@ struct lx_serve_opts {
     void *arg;
 };
 
+/* Listens on loopback. `opts` is copied, what it points to is borrowed; the caller frees the
+ * server. LX_E_IO, LX_E_INVALID. */
 int lx_serve_new(struct lx_loop *loop, const struct lx_serve_opts *opts,
                  struct lx_serve **ret_serve, struct lx_err *err);
 void lx_serve_free(struct lx_serve *serve);
+/* The port listened on. */
 unsigned lx_serve_port(const struct lx_serve *serve);
 
 /* Says "listening on PORT" on standard output, then serves until SIGTERM, SIGINT, or the end of
  * standard input if that is a pipe or a socket. */
 int lx_serve_run(struct lx_serve *serve, struct lx_err *err);
 
-/* Answers and records. The `_json` form takes over `body`. */
+/* Answers and records; `data` is copied. */
 void lx_serve_reply(struct lx_serve *serve, struct lx_httpd_req *req, unsigned status,
                     const char *type, const void *data, size_t len);
+/* The same with a value as JSON, which is taken over. */
 void lx_serve_reply_json(struct lx_serve *serve, struct lx_httpd_req *req, unsigned status,
                          json_t *body);
+/* The same with plain text. */
 void lx_serve_reply_text(struct lx_serve *serve, struct lx_httpd_req *req, unsigned status,
                          const char *text);
 
@@ -62,6 +67,7 @@ struct lx_fault {
 
 /* Adds the faults of {"faults": [...]} or drops all with {"clear": true}. */
 int lx_faults_control(struct lx_list *faults, const json_t *body, struct lx_err *err);
+/* Drops all. */
 void lx_faults_clear(struct lx_list *faults);
 /* The fault for this call, counted down; NULL for none. Valid until the next call. */
 const struct lx_fault *lx_faults_take(struct lx_list *faults, const char *method, const char *path);

@@ -48,6 +48,8 @@ struct lx_try {
 
 /* ---- try_setup.c: the folder, the repository, the job ---- */
 
+/* Makes the folder of this run and everything in it that the children need. *err says which part of
+ * it failed. */
 int lx_try_setup(struct lx_try *t, struct lx_err *err);
 /* Runs a program to its end; appends its standard output to `out` (may be NULL). LX_E_IO with what
  * it said when it fails. */
@@ -62,17 +64,24 @@ int lx_try_payload(const json_t *spec, const char *repo_name, const char *commit
 
 /* ---- try_parts.c: the children ---- */
 
+/* Starts both stand-ins and waits until they listen; writes the kubeconfig. Runs the loop. */
 int lx_try_start_standins(struct lx_try *t, struct lx_err *err);
+/* Starts `lunexec run` with the settings for them. */
 int lx_try_start_executor(struct lx_try *t, struct lx_err *err);
+/* Ends all three, by force if need be. Runs the loop. */
 void lx_try_stop(struct lx_try *t);
 
 /* ---- try_progress.c: what a person sees while it runs ---- */
 
+/* Prints a line with the time since the start. */
 void lx_try_say(struct lx_try *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Colours, "" when there are none: 'r' red, 'g' green, 'd' dim, 'b' bold, '0' back to normal. */
 const char *lx_try_colour(const struct lx_try *t, char which);
+/* Opens the records of both stand-ins. LX_E_IO. */
 int lx_try_follow_start(struct lx_try *t, struct lx_err *err);
+/* Shows what has been added to them, and notes in `t` what the end is judged by. */
 void lx_try_follow(struct lx_try *t);
+/* Closes them. Also after a start that failed. */
 void lx_try_follow_done(struct lx_try *t);
 
 /* ---- try_report.c ---- */

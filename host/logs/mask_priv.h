@@ -69,6 +69,7 @@ struct lx_mask {
     const struct lx_tokens *tokens; /* borrowed; NULL: none */
 };
 
+/* The bit of `filter` for three bytes. */
 static inline uint32_t lx_mask_hash(uint32_t three_bytes)
 {
     return (three_bytes * 2654435761u) >> (32 - LX_MASK_FILTER_BITS);

@@ -24,7 +24,9 @@ void lx_spool_free(struct lx_spool *spool);
  * when the budget is used up; what was appended before stays readable. */
 int lx_spool_append(struct lx_spool *spool, const char *data, size_t len, struct lx_err *err);
 
+/* How many bytes were appended. */
 uint64_t lx_spool_len(const struct lx_spool *spool);
+/* Whether it has a file. */
 bool lx_spool_in_file(const struct lx_spool *spool);
 
 /* Up to `size` bytes from `offset`, fewer for reasons of its own, 0 only at the end; -1 when the

@@ -16,9 +16,9 @@
 
 struct lx_store;
 
-/* `limit` 0: none. Else it is at least LX_STORE_LIMIT_MIN. `dir` is copied; `budget` as in
- * lx_spool_new. */
 #define LX_STORE_LIMIT_MIN 1024u
+/* An empty store. `limit` 0: none; a smaller one counts as LX_STORE_LIMIT_MIN. `dir` is copied;
+ * `budget` as in lx_spool_new. */
 struct lx_store *lx_store_new(const char *dir, size_t memory_max, uint64_t limit,
                               struct lx_spool_budget *budget);
 void lx_store_free(struct lx_store *store);

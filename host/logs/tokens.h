@@ -19,8 +19,11 @@ struct lx_token_stream {
     bool after_word;                /* the last byte given out was a letter or digit */
 };
 
+/* Begins a stream. */
 void lx_token_stream_init(struct lx_token_stream *stream, const struct lx_tokens *tokens);
 void lx_token_stream_done(struct lx_token_stream *stream);
+/* The next bytes: appends what is certain of them, masked. Fails as lx_buf_add does on `out`; the
+ * stream is of no further use then. */
 int lx_token_stream_feed(struct lx_token_stream *stream, const char *data, size_t len,
                          struct lx_buf *out, struct lx_err *err);
 /* Gives out what is held: nothing follows. */

@@ -46,27 +46,44 @@ struct lx_http_call {
     char error[CURL_ERROR_SIZE];
 };
 
-/* Client (http.c). */
+/* ---- http.c: the client ---- */
+
+/* Hands the call to curl; while curl is on the stack, a moment later. LX_E_IO. */
 int lx_http_add(struct lx_http_call *call, struct lx_err *err);
+/* Takes it away from curl, if it has it. Not while curl is on the stack. */
 void lx_http_remove(struct lx_http_call *call);
 
-/* Sockets and the deadline (http_socket.c). Every entry into curl is between enter and leave. */
+/* ---- http_socket.c: sockets and the deadline ---- */
+
+/* Has curl's sockets and its deadline watched by the loop. LX_E_IO. */
 int lx_http_socket_setup(struct lx_http *http, struct lx_err *err);
+/* For http->timer, with the client as `arg`: curl's deadline has come. */
 void lx_http_on_deadline(void *arg);
+/* Finishes the calls that curl is done with. After every entry into curl that moves bytes. */
 void lx_http_drain(struct lx_http *http);
 
-/* One call (http_call.c). */
+/* ---- http_call.c: one call ---- */
+
+/* The transfer has ended: fills the result and has on_done called, deferred; frees a call that was
+ * cancelled. */
 void lx_http_finish(struct lx_http_call *call, CURLcode code);
+/* Takes the call from wherever it is, and frees it. Not while curl is on the stack. */
 void lx_http_destroy(struct lx_http_call *call);
 
-/* Options and curl's callbacks of one call (http_easy.c). */
+/* ---- http_easy.c: options and curl's callbacks of one call ---- */
+
+/* Makes the easy handle of a request. LX_E_INVALID for a malformed one, LX_E_IO when memory is out.
+ */
 int lx_http_easy_setup(struct lx_http_call *call, const struct lx_http_req *req,
                        struct lx_err *err);
 
-/* Trust (http_tls.c). */
+/* ---- http_tls.c: trust ---- */
+
+/* Copies the options. LX_E_IO naming a file that cannot be read. */
 int lx_http_conf_copy(const struct lx_http_opts *opts, struct lx_http_conf *ret_conf,
                       struct lx_err *err);
 void lx_http_conf_done(struct lx_http_conf *conf);
+/* Gives trust and client certificate to an easy handle, which borrows them. */
 CURLcode lx_http_tls_setup(const struct lx_http_conf *conf, CURL *easy);
 
 #endif

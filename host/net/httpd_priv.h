@@ -61,7 +61,7 @@ struct lx_httpd_req {
     void *close_arg;
 };
 
-/* httpd_req.c */
+/* httpd_req.c: a request of which the line has come; `uri` is copied. In the server's list. */
 struct lx_httpd_req *lx_httpd_req_new(struct lx_httpd *httpd, struct MHD_Connection *conn,
                                       const char *uri);
 void lx_httpd_req_free(struct lx_httpd_req *req);
@@ -78,9 +78,10 @@ void lx_httpd_req_capture(struct lx_httpd_req *req, const char *method);
 void lx_httpd_req_gone(struct lx_httpd_req *req);
 /* Wakes a suspended connection and has libmicrohttpd run. */
 void lx_httpd_req_wake(struct lx_httpd_req *req);
+/* Calls on_close of a stream, and frees the request. */
 void lx_httpd_req_close_now(struct lx_httpd_req *req);
 
-/* httpd_listen.c: a listening socket; the caller owns *ret_fd. */
+/* httpd_listen.c: a listening socket; the caller owns *ret_fd. Fails as lx_httpd_new. */
 int lx_httpd_listen(const char *address, unsigned port, int *ret_fd, unsigned *ret_port,
                     struct lx_err *err);
 

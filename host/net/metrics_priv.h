@@ -34,6 +34,7 @@ int lx_metrics_head(struct lx_buf *out, const char *name, const char *help, cons
 
 /* The process_* families. `start` is the process's start in seconds since 1970. */
 int lx_metrics_process(struct lx_buf *out, double start, struct lx_err *err);
+/* This process's start, in seconds since 1970. */
 double lx_metrics_process_start(void);
 
 #endif

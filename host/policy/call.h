@@ -21,6 +21,7 @@ struct lx_policy_call {
     void *arg;
 };
 
+/* A call with an empty request, in no list. `function` is copied; the caller frees it. */
 struct lx_policy_call *lx_call_new(struct lx_policy *policy, const char *function,
                                    void (*cb)(void *arg, bool defined, json_t *results,
                                               const struct lx_err *err),

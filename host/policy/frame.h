@@ -13,6 +13,7 @@
 
 /* Empties `out` and leaves room for the length; the caller appends the bytes and seals. */
 int lx_frame_begin(struct lx_buf *out, struct lx_err *err);
+/* Puts the length in its place: the frame is whole. */
 void lx_frame_seal(struct lx_buf *out);
 
 /* Whether the bytes collected in `in` begin with a whole frame: 1 and its bytes (borrowed), 0 when

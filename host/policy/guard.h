@@ -13,8 +13,9 @@
 /* The longest string that string.rep makes. */
 #define LX_GUARD_REP_MAX ((lua_Integer)8 << 20)
 
-/* Metatables of tables only; none with __gc, since a finaliser runs outside every limit. */
+/* setmetatable, for tables only; none with __gc, since a finaliser runs outside every limit. */
 LX_RAISES int lx_guard_setmetatable(lua_State *L);
+/* getmetatable; nil for what is no table, and for arrays. */
 LX_RAISES int lx_guard_getmetatable(lua_State *L);
 
 /* Replaces rep in the table of `string` at the top of the stack. */

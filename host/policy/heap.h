@@ -10,6 +10,7 @@
 
 struct lx_heap;
 
+/* An empty heap; the caller frees it, after the state that uses it. */
 struct lx_heap *lx_heap_new(void);
 void lx_heap_free(struct lx_heap *heap);
 

@@ -32,11 +32,17 @@ enum lx_value_kind {
     LX_VALUE_OBJECT,
 };
 
-/* Writing. Each appends to `out` and fails as lx_buf_add does. */
+/* ---- Writing: each appends to `out` and fails as lx_buf_add does ---- */
+
+/* A value that is its kind: null, false, true. */
 int lx_value_put_kind(struct lx_buf *out, enum lx_value_kind kind, struct lx_err *err);
+/* True or false. */
 int lx_value_put_bool(struct lx_buf *out, bool value, struct lx_err *err);
+/* A whole number. */
 int lx_value_put_int(struct lx_buf *out, int64_t value, struct lx_err *err);
+/* Any other number. */
 int lx_value_put_real(struct lx_buf *out, double value, struct lx_err *err);
+/* A string of any bytes. */
 int lx_value_put_string(struct lx_buf *out, const char *data, size_t len, struct lx_err *err);
 /* The head of an array or object; the items follow. */
 int lx_value_put_head(struct lx_buf *out, enum lx_value_kind kind, size_t count,
@@ -44,11 +50,14 @@ int lx_value_put_head(struct lx_buf *out, enum lx_value_kind kind, size_t count,
 /* A head whose count is not known yet: *ret_at is for lx_value_set_count. */
 int lx_value_put_open(struct lx_buf *out, enum lx_value_kind kind, size_t *ret_at,
                       struct lx_err *err);
+/* Writes the count into that head. */
 void lx_value_set_count(struct lx_buf *out, size_t at, size_t count);
 /* A key of an object; its value follows. */
 int lx_value_put_key(struct lx_buf *out, const char *key, size_t len, struct lx_err *err);
 
-/* Reading. */
+/* ---- Reading ---- */
+
+/* The bytes that are left, borrowed. */
 struct lx_value_reader {
     const char *at, *end;
 };

@@ -23,6 +23,7 @@ struct lx_vm;
 /* The longest error text, traceback included. */
 #define LX_VM_ERROR_MAX 4096
 
+/* A state without a policy; the caller frees it. LX_E_IO when memory is out. */
 int lx_vm_new(struct lx_vm **ret_vm, struct lx_err *err);
 void lx_vm_free(struct lx_vm *vm);
 

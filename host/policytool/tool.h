@@ -27,9 +27,12 @@ struct lx_session {
     struct lx_executor_opts opts;
 };
 
-/* With `prefix`, text is put before policy.lua. LX_E_REFUSED naming file and line. */
+/* Loads the policy in `dir` and waits until it is ready. With `prefix`, text is put before
+ * policy.lua. LX_E_REFUSED naming file and line; other codes as lx_bundle_load and lx_policy_new.
+ */
 int lx_session_open(struct lx_tool *tool, const char *dir, const char *prefix,
                     struct lx_session *ret_session, struct lx_err *err);
+/* Ends the child. */
 void lx_session_close(struct lx_session *session);
 
 /* Prints the error to stderr, with a script's traceback below it, and gives the exit status. */
@@ -79,7 +82,7 @@ int lx_tool_dry_run(struct lx_tool *tool, const json_t *objects, struct lx_err *
 int lx_tool_diff(const char *old_name, const char *old_text, const char *new_name,
                  const char *new_text, struct lx_buf *out, struct lx_err *err);
 
-/* ---- The commands: each returns the exit status ---- */
+/* ---- The commands: each does what docs/policy-tool.md says and returns the exit status ---- */
 
 int lx_policy_check_main(struct lx_tool *tool);
 int lx_policy_render_main(struct lx_tool *tool);

@@ -1,6 +1,7 @@
 /*
  * The JSON bodies of the executor API, key for key as contract 1.5 to 1.8 list them. Strings of any
- * bytes are accepted; invalid UTF-8 becomes U+FFFD.
+ * bytes are accepted; invalid UTF-8 becomes U+FFFD. Each appends to `out` and fails as lx_buf_add
+ * does; it may then hold a part.
  */
 #ifndef LX_QUEUE_BODIES_H
 #define LX_QUEUE_BODIES_H
@@ -12,8 +13,10 @@
 /* Longer messages of mark calls are cut. */
 #define LX_QUEUE_MESSAGE_MAX (64u * 1024)
 
+/* Asks for a job, saying what the executor is and has. */
 int lx_body_dequeue(const struct lx_queue_opts *opts, struct lx_buf *out, struct lx_err *err);
 
+/* A heartbeat without jobs and without facts of the host. */
 int lx_body_ping(const struct lx_queue_opts *opts, struct lx_buf *out, struct lx_err *err);
 
 /* `uids` need not be sorted; `metrics` is the text exposition. */

@@ -18,14 +18,18 @@ int lx_field_str(const json_t *object, const char *key, char **ret_text, struct 
 /* An array of such strings, empty when absent. Release with lx_strv_free. */
 int lx_field_strv(const json_t *object, const char *key, char ***ret_strv, struct lx_err *err);
 
+/* True or false; false when absent. */
 int lx_field_bool(const json_t *object, const char *key, bool *ret_value, struct lx_err *err);
+/* A whole number; 0 when absent. */
 int lx_field_int(const json_t *object, const char *key, int64_t *ret_value, struct lx_err *err);
 
-/* An array or object, borrowed; NULL when absent. */
+/* An array, borrowed; NULL when absent. */
 int lx_field_array(const json_t *object, const char *key, json_t **ret_array, struct lx_err *err);
+/* An object, borrowed; NULL when absent. */
 int lx_field_object(const json_t *object, const char *key, json_t **ret_object, struct lx_err *err);
 
-/* Copies a JSON string that has no U+0000 in it. `what` names it in the error. */
+/* Copies a JSON string that has no U+0000 in it; LX_E_INVALID for anything else, null too. `what`
+ * names it in the error. The caller owns *ret_text. */
 int lx_string_copy(const json_t *value, const char *what, char **ret_text, struct lx_err *err);
 
 #endif

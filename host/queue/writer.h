@@ -18,15 +18,22 @@ struct lx_writer {
     struct lx_err err;
 };
 
+/* Appends to `out`, which is borrowed. Nothing to release. */
 void lx_writer_init(struct lx_writer *writer, struct lx_buf *out);
 /* 0, or -1 with the first failure copied to *err. */
 int lx_writer_end(const struct lx_writer *writer, struct lx_err *err);
 
-/* `key` NULL: an array's element. Keys are plain ASCII. */
+/* In each of the following `key` NULL is an array's element. Keys are plain ASCII. */
+
+/* The beginning of an object '{' or array '['. */
 void lx_write_open(struct lx_writer *writer, const char *key, char bracket);
+/* Its end, '}' or ']'. */
 void lx_write_close(struct lx_writer *writer, char bracket);
+/* null. */
 void lx_write_null(struct lx_writer *writer, const char *key);
+/* A whole number. */
 void lx_write_int(struct lx_writer *writer, const char *key, int64_t value);
+/* A string, escaped; invalid UTF-8 becomes U+FFFD. */
 void lx_write_str(struct lx_writer *writer, const char *key, const char *text);
 /* An array of strings. */
 void lx_write_strv(struct lx_writer *writer, const char *key, const char *const *strv);
