@@ -1,9 +1,8 @@
 --- What the containers of a job may do on their node. There are two profiles:
 ---
 ---   compatible  the default: nothing that ran before breaks. Raw sockets are gone, and so are
----               unusual system calls (RuntimeDefault). Root and sudo still work, unless a user
----               is given (KUBERNETES_RUN_AS_USER): that one stays what it is, so that a namespace
----               of Pod Security "restricted" takes the pods.
+---               unusual system calls (RuntimeDefault). Root and sudo still work, unless a user is
+---               given (KUBERNETES_RUN_AS_USER): Pod Security "restricted" then takes the pods.
 ---   hardened    Pod Security "restricted": not root, no capabilities, no way to gain any, and a
 ---               read-only root file system with a /tmp to write to.
 ---
@@ -15,8 +14,7 @@ local merge = require "lunexec.merge"
 local M = {}
 
 local NOBODY_IN_PARTICULAR = 1000
-local SCRATCH = "lunexec-tmp"
-local NONE = {}
+local SCRATCH, NONE = "lunexec-tmp", {}
 
 --- The profile of a job. To harden some jobs only, look at `task` here.
 ---@param task lunexec.Task
@@ -26,7 +24,7 @@ function M.profile(task, settings)
   return settings.firewall_profile or "compatible"
 end
 
---- Read once in a call, since every container asks.
+--- Read once in a call, since every container asks. An error for an unknown profile.
 local known = {}
 local function is_hardened(task, settings)
   if known.task ~= task or known.settings ~= settings then
@@ -43,7 +41,7 @@ local function has_user(settings)
   return (settings.run_as_user or 0) > 0
 end
 
---- The pod's security context.
+--- The pod's security context; an error for what "hardened" does not allow.
 ---@param task lunexec.Task
 ---@param settings lunexec.Settings
 ---@return table
@@ -53,13 +51,12 @@ function M.pod(task, settings)
     runAsGroup = settings.run_as_group,
     fsGroup = settings.fs_group,
     seccompProfile = { type = "RuntimeDefault" },
-    runAsNonRoot = has_user(settings) or nil,
+    runAsNonRoot = has_user(settings) or is_hardened(task, settings) or nil,
   }
   if is_hardened(task, settings) then
     if settings.run_as_user == 0 or settings.host_network then
       error("firewall profile hardened allows neither user 0 nor the host's network", 0)
     end
-    context.runAsNonRoot = true
     context.runAsUser = settings.run_as_user or NOBODY_IN_PARTICULAR
     context.runAsGroup = settings.run_as_group or NOBODY_IN_PARTICULAR
     context.fsGroup = settings.fs_group or NOBODY_IN_PARTICULAR
@@ -78,9 +75,7 @@ function M.container(entry, task, settings)
     context.capabilities.drop = json.array({ "ALL" })
     context.allowPrivilegeEscalation = false
   end
-  if is_hardened(task, settings) then
-    context.readOnlyRootFilesystem = entry.purpose ~= "setup"
-  end
+  if is_hardened(task, settings) then context.readOnlyRootFilesystem = entry.purpose ~= "setup" end
   for field, value in pairs(settings.container_security_context or NONE) do
     context[field] = merge.copy(value)
   end
@@ -88,22 +83,26 @@ function M.container(entry, task, settings)
 end
 
 local function needs_scratch(task, settings)
-  if not is_hardened(task, settings) then
-    return false
-  end
+  if not is_hardened(task, settings) then return false end
   for _, mount in ipairs(settings.additional_volume_mounts or NONE) do
-    if mount.mountPath == "/tmp" then
-      return false
-    end
+    if mount.mountPath == "/tmp" then return false end
   end
   return true
 end
 
---- Volumes, and where they are mounted, that the profile needs.
+--- Volumes that the profile needs.
+---@param task lunexec.Task
+---@param settings lunexec.Settings
+---@return table[]
 function M.volumes(task, settings)
   return needs_scratch(task, settings) and { { name = SCRATCH, emptyDir = {} } } or NONE
 end
 
+--- Where a container mounts them.
+---@param entry lunexec.TaskContainer
+---@param task lunexec.Task
+---@param settings lunexec.Settings
+---@return table[]
 function M.mounts(entry, task, settings)
   return needs_scratch(task, settings) and { { name = SCRATCH, mountPath = "/tmp" } } or NONE
 end
@@ -117,6 +116,9 @@ end
 
 --- Environment for users other than root. The workspace's mount point belongs to root, and git
 --- refuses to work in a directory of somebody else's. What the job itself sets stays.
+---@param entry lunexec.TaskContainer
+---@param task lunexec.Task
+---@param settings lunexec.Settings
 ---@return table[]? env
 function M.env(entry, task, settings)
   local moved, hardened = is_another_user(task, settings), is_hardened(task, settings)
@@ -128,21 +130,18 @@ function M.env(entry, task, settings)
     env[2] = { name = "GIT_CONFIG_KEY_0", value = "safe.directory" }
     env[3] = { name = "GIT_CONFIG_VALUE_0", value = "*" }
   end
-  if hardened and not own.HOME then
-    env[#env + 1] = { name = "HOME", value = "/tmp" }
-  end
+  if hardened and not own.HOME then env[#env + 1] = { name = "HOME", value = "/tmp" } end
   return env[1] and env
 end
 
---- Whether root in the containers is root on the node: false gives the pod a user namespace of its
---- own, nil leaves that to the cluster. Nodes need Linux 6.3 and Kubernetes 1.33 for it.
+--- Whether root in a container is root on the node: false, the pod has a user namespace (Linux 6.3,
+--- Kubernetes 1.33), nil, as the cluster has it. An error for a pod in the host's network.
+---@param task lunexec.Task
+---@param settings lunexec.Settings
 ---@return boolean?
 function M.host_users(task, settings)
-  if not settings.user_namespaces then
-    return nil
-  elseif settings.host_network then
-    error("a pod in the host's network cannot have a user namespace", 0)
-  end
+  if not settings.user_namespaces then return nil end
+  assert(not settings.host_network, "a pod in the host's network cannot have a user namespace")
   return false
 end
 

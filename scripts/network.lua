@@ -25,7 +25,7 @@ function M.profile(task, settings)
   return settings.network_profile or "internet"
 end
 
---- The label by which the policies below choose their pods.
+--- The label by which the policies below choose their pods; an error for an unknown profile.
 ---@param task lunexec.Task
 ---@param settings lunexec.Settings
 ---@return table<string, string>

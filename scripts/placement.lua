@@ -15,6 +15,7 @@ local NODE_SELECTOR = {
   -- ["node-pool"] = "executors",
 }
 
+--- The taints that the pod tolerates: those in the settings, and TOLERATIONS.
 ---@param task lunexec.Task
 ---@param settings lunexec.Settings
 ---@return table[]? tolerations
@@ -26,6 +27,7 @@ function M.tolerations(task, settings)
   return tolerations[1] and tolerations
 end
 
+--- The labels that its node must have: those in the settings, and NODE_SELECTOR, which wins.
 ---@param task lunexec.Task
 ---@param settings lunexec.Settings
 ---@return table<string, string>? node_selector
@@ -52,6 +54,7 @@ local function pod_affinity(terms)
   return required and { requiredDuringSchedulingIgnoredDuringExecution = required }
 end
 
+--- Its affinity to nodes and other pods, as the settings have it.
 ---@param task lunexec.Task
 ---@param settings lunexec.Settings
 ---@return table? affinity

@@ -86,7 +86,7 @@ end
 
 --- Whether an image is on an allow-list. A pattern is a reference ("alpine", any tag; "alpine:3",
 --- that tag), everything below a path ("registry.example.com/team/*", "sourcegraph/*" of
---- docker.io), or "*". Text that is no reference is never allowed.
+--- docker.io), or "*". Text that is no reference is never allowed; such a pattern is an error.
 ---@param reference string
 ---@param patterns string[]
 ---@return boolean
@@ -104,7 +104,8 @@ function M.allowed(reference, patterns)
 end
 
 --- The same image from a mirror. `mirrors` maps a registry, or a path below it, to where its
---- images are found instead; the longest match counts, tag and digest stay.
+--- images are found instead; the longest match counts, tag and digest stay. An error for text that
+--- is no reference.
 ---@param reference string
 ---@param mirrors table<string, string> such as {["docker.io"] = "mirror.example.com/hub"}
 ---@return string

@@ -137,7 +137,8 @@ function merge_objects(base, patch)
 end
 
 --- Strategic merge, as `kubectl patch` does: like `json`, but the lists in LIST_KEYS merge item by
---- item, and an object may carry `["$patch"] = "replace"`, a list item `["$patch"] = "delete"`.
+--- item, and an object may carry `["$patch"] = "replace"`, a list item `["$patch"] = "delete"`. An
+--- error for an item of such a list without the field that tells it apart.
 ---@param base table
 ---@param patch table
 ---@return table

@@ -36,7 +36,7 @@ M.NOT_PUBLIC_V6 = {
 --- IPv4 addresses behind NAT64, which a cluster with nothing but IPv6 may have.
 M.NAT64 = "64:ff9b::/96"
 
---- The addresses behind NAT64 of an IPv4 range.
+--- The addresses behind NAT64 of an IPv4 range; an error for other text.
 ---@param cidr string such as "10.0.0.0/8"
 ---@return string such as "64:ff9b::a00:0/104"
 function M.nat64(cidr)
@@ -74,7 +74,7 @@ local function ports(numbers, protocols)
   return result
 end
 
---- An egress rule to a peer.
+--- An egress rule to a peer; an error for one without pod_labels and cidrs, which would be all.
 ---@param peer lunexec.Peer
 ---@param protocols string[]? default {"TCP"}
 ---@return table
@@ -97,7 +97,8 @@ function M.to(peer, protocols)
   return { to = targets, ports = ports(peer.ports, protocols or { "TCP" }) }
 end
 
---- An egress rule to one service: pods by their labels, or exact addresses, and always its ports.
+--- An egress rule to one service: pods by their labels, or exact addresses, and always its ports;
+--- an error for any other peer.
 ---@param peer lunexec.Peer
 ---@return table
 function M.to_service(peer)
@@ -113,7 +114,8 @@ function M.to_service(peer)
   return M.to(peer)
 end
 
---- Egress rules to the public internet, less the given addresses.
+--- Egress rules to the public internet, less the given ranges; an error for text without a colon
+--- that is no range of IPv4 addresses.
 ---@param blocked string[]? such as the address of a public API server
 ---@return table[]
 function M.to_internet(blocked)

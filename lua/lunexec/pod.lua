@@ -135,7 +135,7 @@ end
 
 --- What the scheduler sets aside for the pod of one resource: init containers run one after the
 --- other, so only the largest counts, beside those that stay (restartPolicy Always) and come before
---- it; the others run together with all that stay.
+--- it; the others run together with all that stay. An error for text that is no quantity.
 ---@param job table
 ---@param resource string "cpu", "memory", "ephemeral-storage", ...
 ---@return string
@@ -157,7 +157,7 @@ function M.effective_request(job, resource)
   return quantity.add(quantity.max(peak, running), overhead)
 end
 
---- CPU and memory that the scheduler sets aside for the pod.
+--- CPU and memory that the scheduler sets aside for the pod, as `effective_request`.
 ---@param job table
 ---@return {cpu: string, memory: string}
 function M.requests(job)

@@ -176,7 +176,8 @@ local function load_in_sandbox(dir, name)
 end
 
 --- Loads a file of a bundle: its `policy.lua`, or another one to test that by itself. Files that
---- the bundle does not have are the bundled scripts'.
+--- the bundle does not have are the bundled scripts'. An error for a file that there is not or that
+--- cannot be loaded.
 ---@param dir string
 ---@param name string? default "policy"
 ---@return any module what the file returns
@@ -193,7 +194,7 @@ function M.here()
   return debug.getinfo(2, "S").source:match("^@(.*)/[^/]*$") or "."
 end
 
---- A view of a value that cannot be changed; what a policy gets.
+--- A view of a value in which every change is an error; what a policy gets.
 ---@generic T
 ---@param value T
 ---@return T
@@ -239,10 +240,11 @@ local function find_view(value, path)
 end
 
 --- Calls a function of a policy with read-only arguments and checks that JSON can hold what it
---- returns.
+--- returns; an error when not, or when a part of the arguments is in it.
 ---@param policy table
 ---@param name string
----@return any ...
+---@param ... any the function's arguments
+---@return any ... its results
 function M.call(policy, name, ...)
   local arguments = table.pack(...)
   for index = 1, arguments.n do
@@ -318,7 +320,7 @@ function M.settings(changes)
   }, changes or {})
 end
 
---- The text of a file.
+--- The text of a file; an error when it cannot be read.
 ---@param path string
 ---@return string
 function M.read(path)
@@ -328,7 +330,7 @@ function M.read(path)
   return text
 end
 
---- The JSON value in a file.
+--- The JSON value in a file; an error when it cannot be read or holds none.
 ---@param path string
 ---@return any
 function M.read_json(path)
@@ -356,7 +358,8 @@ function M.cases(dir)
 end
 
 --- What `job` makes of a golden case, and what its plan.json says, both as text for assert.equal.
---- With UPDATE_GOLDEN=1 in the environment plan.json is written anew first.
+--- With UPDATE_GOLDEN=1 in the environment plan.json is written anew first. An error where a file
+--- is missing or `call` fails.
 ---@param policy table
 ---@param dir string with task.json, settings.json, plan.json
 ---@return string made
