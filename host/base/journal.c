@@ -179,12 +179,15 @@ int lx_journal_put(struct lx_journal *journal, const char *key, const void *data
         return -1;
     if (len > UINT32_MAX)
         return lx_fail(err, LX_E_LIMIT, "a journal value has more than 4 GiB");
+    /* A record of one key too many would keep the file from being opened again. */
+    if (lx_map_count(journal->index) >= LX_JOURNAL_KEYS_MAX && !lx_map_get(journal->index, key))
+        return lx_fail(err, LX_E_LIMIT, "%s has too many keys", journal->path);
     struct lx_journal_head head = head_of(LX_JOURNAL_PUT, key, data, len);
     struct lx_journal_place place = place_of(journal->size, &head);
     if (append(journal, &head, key, data, err) < 0)
         return -1;
-    if (!lx_journal_index_set(journal->index, &journal->live, key, &place))
-        return lx_fail(err, LX_E_LIMIT, "%s has too many keys", journal->path);
+    bool set = lx_journal_index_set(journal->index, &journal->live, key, &place);
+    lx_assert(set);
     return 0;
 }
 

@@ -17,6 +17,8 @@
 #include "lunexec/map.h"
 
 #define LX_JOURNAL_HEADER 20u
+/* Keys of one journal. */
+#define LX_JOURNAL_KEYS_MAX ((size_t)1 << 20)
 
 enum lx_journal_kind {
     LX_JOURNAL_PUT = 1,

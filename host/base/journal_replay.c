@@ -90,11 +90,9 @@ bool lx_journal_pwrite(int fd, uint64_t offset, const void *data, size_t len)
 
 /* ---- The index ---- */
 
-#define KEYS_MAX ((size_t)1 << 20)
-
 struct lx_map *lx_journal_index_new(void)
 {
-    return lx_map_new(KEYS_MAX, free);
+    return lx_map_new(LX_JOURNAL_KEYS_MAX, free);
 }
 
 static uint64_t cost(const char *key, const struct lx_journal_place *place)

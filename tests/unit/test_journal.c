@@ -8,12 +8,14 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_MAX ((size_t)8 << 20)
+#define KEYS_MAX (1u << 20)
 
 struct place {
     char dir[64];
@@ -240,6 +242,25 @@ static void a_full_disk_loses_nothing(void **state)
     expect(place, "a", "one");
 }
 
+static void a_key_too_many_is_not_written(void **state)
+{
+    struct place *place = *state;
+    struct lx_err err;
+    char key[16];
+    int rc = 0;
+    for (unsigned n = 0; rc == 0 && n < 2 * KEYS_MAX; n++) {
+        (void)snprintf(key, sizeof key, "%x", n);
+        rc = lx_journal_put(place->journal, key, "", 0, &err);
+    }
+    assert_int_equal(rc, -1);
+    assert_int_equal(err.code, LX_E_LIMIT);
+    assert_string_equal(key, "100000");
+    put(place, "0", "a key that is there");
+    reopen(place);
+    expect(place, "0", "a key that is there");
+    expect(place, key, NULL);
+}
+
 static void fill(struct place *place)
 {
     lx_auto(str) char *large = lx_alloc(100001);
@@ -316,6 +337,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_byte_costs_one_record_at_most, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_journal_is_empty, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_loses_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_key_too_many_is_not_written, setup, teardown),
         cmocka_unit_test_setup_teardown(compaction_keeps_what_is_valid, setup, teardown),
         cmocka_unit_test_setup_teardown(a_compaction_that_was_cut_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_link_in_its_place_is_refused, setup, teardown),
