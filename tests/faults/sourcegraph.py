@@ -43,7 +43,7 @@ class Sourcegraph(Peer):
         return f"{name} {call.headers.get('x-sourcegraph-job-id', '')}"
 
     def may_be_garbage(self, call):
-        return True
+        return "/.executors/files/" not in call.path  # nobody could tell
 
     def conflict(self, call):
         return None
@@ -65,6 +65,8 @@ class Sourcegraph(Peer):
                 self.world.wrong(f"{name} with the wrong password")
                 return Answer(401, "")
             return getattr(self, name)(call, body)
+        if "/.executors/files/" in call.path:
+            return self.file(call)
         return self.job_call(call, name, body)
 
     def dequeue(self, call, body):
@@ -96,6 +98,13 @@ class Sourcegraph(Peer):
                 if record.cancel:
                     cancel.append(str(id))
         return Answer(200, {"knownIds": known or None, "cancelIds": cancel or None})
+
+    def file(self, call):
+        record = self.tokens.get(call.token)
+        if record is None or call.path.split("/")[-2] != str(record.id):
+            self.world.wrong(f"{call.path} with a token that is of no such job")
+            return Answer(403, "not yours")
+        return Answer(200, tool(record.id)) if call.token == record.token else Answer(401, "")
 
     def job_call(self, call, name, body):
         scheme, _, token = call.headers.get("authorization", "").partition(" ")
@@ -192,6 +201,11 @@ class Sourcegraph(Peer):
         return [r.id for r in self.records.values() if r.state != "marked"]
 
 
+def tool(id):
+    """A workspace file that the payload only names."""
+    return f"this is the tool of job {id}"
+
+
 def payload(id, steps, secret):
     """A batch-changes payload, V2 (contract 2.2)."""
     docker = []
@@ -207,6 +221,7 @@ def payload(id, steps, secret):
     return {"version": 2, "id": id, "repositoryName": "github.com/acme/widgets",
             "repositoryDirectory": "repository", "commit": "0123456789abcdef0123456789abcdef01234567",
             "fetchTags": False, "shallowClone": True, "sparseCheckout": None,
-            "files": {"input.json": {"content": "e30=", "modifiedAt": "0001-01-01T00:00:00Z"}},
+            "files": {"input.json": {"content": "e30=", "modifiedAt": "0001-01-01T00:00:00Z"},
+                      "tool": {"bucket": "batch-changes", "key": f"{id}/tool"}},
             "dockerSteps": docker, "cliSteps": None, "dockerAuthConfig": {},
             "redactedValues": {secret: "${{ secrets.TOKEN }}"}}

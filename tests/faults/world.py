@@ -10,7 +10,7 @@ import time
 
 from chaos import Chaos
 from kubernetes import Kubernetes
-from sourcegraph import PASSWORD, Sourcegraph, payload
+from sourcegraph import PASSWORD, Sourcegraph, payload, tool
 
 BINARY = os.environ.get("LUNEXEC", "build/asan/lunexec")
 SECRET = "s3cr3t-value-of-job-{}"
@@ -189,6 +189,8 @@ class World:
         """A Job was made. Never two that run for one job, never one twice, never more than there
         are slots."""
         record = self.frontend.records[id]
+        if tool(id) not in json.dumps(attempts[-1].job["spec"]["template"]["spec"]):
+            self.wrong(f"job {id}: a pod without the job's file")
         self.check_alive(id, attempts)
         token = attempts[-1].owner
         attempts[-1].epoch = record.epoch
