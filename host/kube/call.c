@@ -153,8 +153,9 @@ static bool try_later(struct lx_kube_call *call, const struct lx_http_result *an
     uint64_t wait = lx_backoff_next(&call->backoff, &call->kube->rand);
     if (call->opts.once)
         return false;
-    if (answer->retry_after_ms > wait)
-        wait = answer->retry_after_ms;
+    uint64_t asked = lx_kube_retry_after_ms(answer);
+    if (asked > wait)
+        wait = asked;
     if (lx_now_ms() + wait >= call->opts.deadline_ms)
         return false;
     lx_timer_start(call->timer, wait, 0);
@@ -201,7 +202,7 @@ static void on_done(void *arg, const struct lx_http_result *answer)
     leave_lane(call);
     lx_auto(str) char *reason = NULL;
     struct lx_kube_result result = {.status = answer->status,
-                                    .retry_after_ms = answer->retry_after_ms};
+                                    .retry_after_ms = lx_kube_retry_after_ms(answer)};
     call->http = NULL;
     if (answer->reach == LX_HTTP_ANSWERED && answer->status >= 200 && answer->status < 300) {
         on_success(call, answer);

@@ -110,7 +110,7 @@ static void on_done(void *arg, const struct lx_http_result *result)
         lx_podlog_again(podlog, 0);
         return;
     }
-    lx_podlog_failed(podlog, &err, result->retry_after_ms);
+    lx_podlog_failed(podlog, &err, lx_kube_retry_after_ms(result));
 }
 
 static char *log_path(const struct lx_podlog *podlog, bool follow, const char *since, uint64_t tail)

@@ -66,6 +66,10 @@ struct lx_kube_call *lx_kube_call_start(struct lx_kube *kube, const struct lx_ku
 /* Cancels every call; for lx_kube_free. */
 void lx_kube_cancel_all(struct lx_kube *kube);
 
+/* How long the server, or something before it, asks to wait, in reason: a date is told by a clock
+ * that may not be ours. */
+uint64_t lx_kube_retry_after_ms(const struct lx_http_result *answer);
+
 /* What an answer that is no success means: fills `err` from the Status object or from the transport
  * error. `ret_reason` (may be NULL) gets Status.reason, "" if there is none; free(). */
 void lx_kube_answer_err(const struct lx_http_result *result, struct lx_err *err, char **ret_reason);

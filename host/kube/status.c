@@ -4,6 +4,14 @@
 
 #define EXCERPT 200
 
+#define RETRY_AFTER_MAX_MS ((uint64_t)10000)
+
+uint64_t lx_kube_retry_after_ms(const struct lx_http_result *answer)
+{
+    uint64_t ms = answer->retry_after_ms;
+    return ms < RETRY_AFTER_MAX_MS ? ms : RETRY_AFTER_MAX_MS;
+}
+
 static enum lx_code code_of(long status)
 {
     switch (status) {

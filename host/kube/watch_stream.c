@@ -162,7 +162,7 @@ static void on_done(void *arg, const struct lx_http_result *result)
     }
     if (err.code == LX_E_GONE || err.code == LX_E_INVALID || err.code == LX_E_NOT_FOUND)
         free(lx_take(watch->version));
-    lx_watch_trouble(watch, &err, result->retry_after_ms);
+    lx_watch_trouble(watch, &err, lx_kube_retry_after_ms(result));
 }
 
 void lx_watch_stream(struct lx_watch *watch)

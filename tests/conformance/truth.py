@@ -7,7 +7,7 @@ import threading
 from executor import Executor
 from frontend import Frontend, payload, step
 from killed import shared, shared_ends, state_dir_empty
-from kube import STAMP, Kube, Script
+from kube import STAMP, Kube, Script, status
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, ended
 from restart import (TEXT, begin, entries, marked_once, of, remove_behind_its_back, restart_row, shown)
 from shared import repository
@@ -425,3 +425,19 @@ def volume_hangs(w):
 
 row("4", "a workspace whose removal does not end is waited for, but not when told to stop at once",
     "volume_hangs", lambda w: equal(w.status, 0))
+
+
+@scenario
+def far_retry_after(w):
+    """Creates, the list and the watch are to be tried again in a month, as one clock says."""
+    later = (*status(503, "ServiceUnavailable", "later"), {"Retry-After": "2592000"})
+    w.kube = Kube()
+    for refused in (("create", "jobs"), ("list", "pods"), ("watch", "pods")):
+        w.kube.refusals[refused] = [later]
+    w.start(payload(dockerSteps=ONE))
+    w.until(lambda: w.frontend.marks(), "a mark", seconds=60)
+    w.stopped()
+
+
+row("7.1", "an API server that is to be asked again in a month is asked sooner", "far_retry_after",
+    lambda w: marked_once(w, "markComplete"))
