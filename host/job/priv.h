@@ -24,6 +24,7 @@
 #include "job/sweep.h"
 #include "job/workload.h"
 #include "job/workspace.h"
+#include "lunexec/backoff.h"
 #include "lunexec/executor.h"
 #include "lunexec/limiter.h"
 #include "lunexec/map.h"
@@ -106,6 +107,7 @@ struct lx_run {
     struct lx_failure ended;   /* why the last attempt ended, until the next one begins */
     json_t *resources;         /* what the policy wants for this attempt; NULL: nothing */
     uint64_t not_before_ms;    /* of the next attempt */
+    struct lx_backoff gone;    /* CLEARING: between two looks whether a deleted Job is gone */
     struct lx_failure failure; /* kind NONE: succeeded so far */
     struct lx_mask *mask;
     struct lx_entries *entries;

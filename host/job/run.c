@@ -22,6 +22,10 @@
 /* A pod that was told to end has this long, beside the policy's delay of at most an hour. */
 #define CLEARING_MS 4200000
 
+/* Between two deletes of a Job that is being deleted: each only asks whether it is gone. */
+#define GONE_BASE_MS 500
+#define GONE_MAX_MS 3000
+
 LX_DEFINE_AUTO(secrets, struct lx_secret *, free)
 
 /* The way of a job; docs/architecture.md shows it as a picture. CLEANING is where every way that
@@ -175,6 +179,7 @@ static struct lx_run *run_new(struct lx_executor *ex, struct lx_job *job, uint64
     run->started_wall = lx_wall_ms() - (int64_t)age_ms;
     run->attempt = 1;
     run->shared = ex->opts.shared_volume;
+    run->gone = (struct lx_backoff){.base_ms = GONE_BASE_MS, .max_ms = GONE_MAX_MS};
     lx_owner_new_tag(run->tag);
     run->state_timer = lx_timer_new(ex->opts.loop, on_state_timeout, run);
     run->deadline = lx_timer_new(ex->opts.loop, on_deadline, run);

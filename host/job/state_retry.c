@@ -11,7 +11,7 @@
 #include "lunexec/parse.h"
 #include "lunexec/text.h"
 
-/* How often a Job that is being deleted is asked after. */
+/* How often a pod that is to end is looked for. */
 #define GONE_PAUSE_MS 500
 #define DELETE_PATIENCE_MS 60000
 
@@ -132,6 +132,7 @@ static void go_on(struct lx_run *run)
     lx_objects_free(&run->objects);
     lx_failure_done(&run->ended);
     run->ended_durable = false;
+    lx_backoff_reset(&run->gone);
     run->attempt++;
     run->step = 0;
     run->prepared = false;
@@ -199,7 +200,8 @@ static void on_deleted(void *arg, const struct lx_kube_result *result)
      * the next delete tells. */
     if (run->cleaning->kind != LX_KUBE_JOB || gone)
         run->cleaning->gone = true;
-    lx_timer_start(run->wait, run->cleaning->gone ? 0 : GONE_PAUSE_MS, 0);
+    uint64_t pause = run->cleaning->gone ? 0 : lx_backoff_next(&run->gone, &run->ex->rand);
+    lx_timer_start(run->wait, pause, 0);
 }
 
 /* With KUBERNETES_KEEP_JOBS, only what still runs has to go. */

@@ -441,3 +441,20 @@ def far_retry_after(w):
 
 row("7.1", "an API server that is to be asked again in a month is asked sooner", "far_retry_after",
     lambda w: marked_once(w, "markComplete"))
+
+
+@scenario
+def asked_after(w):
+    """The first attempt's Job does not go away."""
+    w.kube = Kube(ended("Evicted"))
+    w.kube.stubborn = True
+    w.start(payload(dockerSteps=ONE), **AGAIN)
+    w.until(lambda: w.kube.deleted["jobs"], "a delete")
+    w.called("heartbeat", len(w.frontend.of("heartbeat")) + 3, seconds=30)
+    w.facts["deletes"] = len(w.kube.deleted["jobs"])
+    remove_behind_its_back(w)
+    w.marked().stopped()
+
+
+row("12d", "a Job that does not go away is asked after less and less often", "asked_after",
+    lambda w: 2 < w.facts["deletes"] < 14)
