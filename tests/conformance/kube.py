@@ -30,13 +30,14 @@ class Script:
     """How a pod runs: what each container prints and how it ends."""
 
     def __init__(self, logs=None, exits=None, hold=False, waiting=None, pod=None, act=None,
-                 podless=False, then=None, late=None):
+                 podless=False, then=None, late=None, meanwhile=None):
         self.logs, self.exits = logs or {}, exits or {}  # by container name
         self.hold = hold        # the first container runs until release() or the Job's deletion
-        self.waiting = waiting  # (reason, message) of a first container that cannot start
+        self.waiting = waiting  # (reason, message[, name]) of a container that cannot start: the first
         self.pod = pod or {}    # more of the pod's status
         self.act = act          # act(container name): what the container does
         self.late = late        # (container, threading.Event): it begins when that is set
+        self.meanwhile = meanwhile or {}  # more of the pod's status until then
         self.podless = podless  # the Job gets no pod
         self.then = then        # how the pods of all Jobs after the first run
 
@@ -79,7 +80,7 @@ class Kube(Peer):
             if (verb, kind) in self.forbidden:
                 return status(403, "Forbidden", f'cannot {verb} resource "{kind}"')
             if verb == "create":
-                return self.create(kind, call.json)
+                return (201, call.json) if query.get("dryRun") else self.create(kind, call.json)
             if verb == "delete":
                 return self.delete(kind, name, call.json)
             if verb == "watch":
@@ -199,15 +200,15 @@ class Kube(Peer):
                 self.event("ADDED" if first else "MODIFIED", json.loads(json.dumps(pod)))
             return True
 
-        if script.waiting:
-            reason, message = script.waiting
-            states[names[0]] = {"waiting": {"reason": reason, "message": message}}
-            show("Pending")
-            return
-        phase = "Succeeded"
+        phase, stuck = "Succeeded", script.waiting and (*script.waiting, names[0])[2]
         for name in names:
-            if script.late and script.late[0] == name:
+            if name == stuck:
+                reason, message = script.waiting[:2]
+                states[name] = {"waiting": {"reason": reason, "message": message}}
                 show("Pending")
+                return
+            if script.late and script.late[0] == name:
+                show("Pending", **script.meanwhile)
                 script.late[1].wait(20)
             states[name] = {"running": {"startedAt": "2024-06-03T10:20:30Z"}}
             if not show("Pending"):

@@ -291,6 +291,33 @@ class PolicyLive(unittest.TestCase):
         self.map.generation("two", 'if task.repository:find "special" then error "oops" end')
         self.refused("oops", r"github.com/acme/special \(batches\)")
 
+    def test_a_policy_without_job_is_refused(self):
+        self.map.generation("good")
+        self.start()
+        self.map.write("return { api = 1, admit = function() end }")
+        self.refused("no function job")
+
+    def test_the_api_server_is_asked_about_a_new_policy(self):
+        """What it refuses is refused; that it cannot be asked now is no reason."""
+        self.map.generation("one")
+        self.start(LUNEXEC_POLICY_DRY_RUN="true")
+        one = self.status()["hash"]
+        self.w.kube.refusals[("create", "jobs")] = [
+            (422, {"kind": "Status", "code": 422, "reason": "Invalid", "message": "no such class"})]
+        self.map.generation("two")
+        self.refused("the API server refuses the Job in a dry run", "no such class")
+        self.assertEqual(self.status()["hash"], one)
+        self.w.kube.refusals[("create", "jobs")] = [
+            (501, {"kind": "Status", "code": 501, "reason": "", "message": "half done"})]
+        self.map.generation("three")
+        three = self.swapped(one)
+        self.assertTrue(self.lines("dry run of a new policy left out"))
+        self.map.generation("four")
+        self.swapped(three)
+        self.assertEqual(self.w.kube.names, [])  # nothing was made
+        self.assertEqual({call.json["metadata"]["name"] for call in self.w.kube.of("jobs")
+                          if "dryRun=All" in call.query}, {"lunexec-policy-trial"})
+
     # --- the shadow, and the decision line
 
     def test_the_log_says_what_was_decided(self):
