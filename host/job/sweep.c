@@ -26,11 +26,12 @@
 /* Jobs that are taken up come first. */
 #define FIRST_MS ((uint64_t)10000)
 
-/* Whose an object is, by its labels. */
+/* Whose an object is, by its labels and annotations. */
 struct origin {
     char *queue;
     int64_t job_id;
     unsigned attempt;
+    char *tag; /* of the run that made it */
 };
 
 /* A Job whose job does not run. */
@@ -47,7 +48,7 @@ struct item {
     enum lx_object_role role;
     char *name, *uid;     /* the uid NULL: unknown */
     struct lx_left *left; /* what it was kept as; NULL: it was found in the cluster */
-    struct origin origin; /* without a `left` */
+    struct origin origin; /* without a `left`: the Job's */
 };
 
 struct lx_sweep {
@@ -64,6 +65,12 @@ struct lx_sweep {
     bool skipped;     /* so in this round */
 };
 
+static void origin_done(struct origin *origin)
+{
+    free(origin->queue);
+    free(origin->tag);
+}
+
 static void seen_free(void *value)
 {
     struct seen *seen = value;
@@ -71,7 +78,7 @@ static void seen_free(void *value)
         return;
     free(seen->name);
     free(seen->uid);
-    free(seen->origin.queue);
+    origin_done(&seen->origin);
     free(seen);
 }
 
@@ -80,7 +87,7 @@ static void item_free(struct item *item)
     lx_list_remove(&item->link);
     free(item->name);
     free(item->uid);
-    free(item->origin.queue);
+    origin_done(&item->origin);
     free(item);
 }
 
@@ -110,6 +117,11 @@ static uint64_t number(const json_t *labels, const char *key, uint64_t fallback)
     return lx_parse_u64(lx_json_str(labels, key, ""), &value) == 0 ? value : fallback;
 }
 
+static const char *tag_of(const json_t *metadata)
+{
+    return lx_json_str(lx_json_obj(metadata, "annotations"), LX_ANNOTATION_RUN, "");
+}
+
 static struct origin origin_of(const json_t *metadata)
 {
     const json_t *labels = lx_json_obj(metadata, "labels");
@@ -118,6 +130,7 @@ static struct origin origin_of(const json_t *metadata)
         .queue = lx_strdup(lx_json_str(labels, LX_LABEL_QUEUE, "")),
         .job_id = (int64_t)number(labels, LX_LABEL_JOB_ID, UINT64_MAX),
         .attempt = attempt <= LX_ATTEMPTS_MAX ? (unsigned)attempt : 1,
+        .tag = lx_strdup(tag_of(metadata)),
     };
 }
 
@@ -131,20 +144,12 @@ static bool runs(const struct lx_executor *ex, const struct origin *origin)
     return false;
 }
 
-/* Whether what has the item's name is what the item is about. */
+/* Whether what has the name of a `left` item is what was left. (A Job is deleted by its UID.) */
 static bool is_meant(void *arg, const json_t *metadata)
 {
     const struct item *item = arg;
-    if (!lx_owner_is_executor(item->ex, metadata))
-        return false;
-    if (item->left)
-        return lx_streq(lx_json_str(lx_json_obj(metadata, "annotations"), LX_ANNOTATION_RUN, ""),
-                        item->left->tag);
-    struct origin origin = origin_of(metadata);
-    bool same = origin.job_id == item->origin.job_id &&
-                lx_streq(origin.queue, item->origin.queue) && !runs(item->ex, &origin);
-    free(origin.queue);
-    return same;
+    return item->left && lx_streq(tag_of(metadata), item->left->tag) &&
+           lx_owner_is_executor(item->ex, metadata);
 }
 
 /* ---- Removing ---- */
@@ -161,15 +166,16 @@ static struct item *add(struct lx_sweep *sweep, enum lx_object_role role, const 
     return item;
 }
 
-static void add_found(struct lx_sweep *sweep, enum lx_object_role role, const char *name,
-                      const char *uid, const struct origin *origin)
+static void add_job(struct lx_sweep *sweep, const struct seen *seen)
 {
-    struct item *item = add(sweep, role, name, uid);
-    item->origin = *origin;
-    item->origin.queue = lx_strdup(origin->queue);
+    struct item *item = add(sweep, LX_OBJECT_JOB, seen->name, seen->uid);
+    item->origin = seen->origin;
+    item->origin.queue = lx_strdup(seen->origin.queue);
+    item->origin.tag = lx_strdup(seen->origin.tag);
 }
 
-/* What was made before the Job, and so is not owned by it. */
+/* What was made before the Job, and so is not owned by it. It is kept until it is gone, since
+ * without the Job nothing leads to it any more. */
 static void add_companions(struct lx_sweep *sweep, const struct origin *origin)
 {
     struct lx_job job = {.queue = origin->queue, .id = origin->job_id};
@@ -182,9 +188,13 @@ static void add_companions(struct lx_sweep *sweep, const struct origin *origin)
                       {LX_OBJECT_CLAIM, LX_CLAIM_SUFFIX}};
     bool claims = lx_streq(sweep->ex->opts.volume_type, "pvc");
     for (size_t i = 0; i < sizeof companions / sizeof *companions; i++) {
+        enum lx_object_role role = companions[i].role;
         lx_auto(str) char *name = lx_strf("%s%s", base, companions[i].suffix);
-        if (companions[i].role != LX_OBJECT_CLAIM || claims)
-            add_found(sweep, companions[i].role, name, NULL, origin);
+        struct lx_left *left = NULL;
+        if (role != LX_OBJECT_CLAIM || claims)
+            left = lx_left_found(sweep->ex, base, role, name, origin->tag);
+        if (left)
+            add(sweep, role, name, NULL)->left = left;
     }
 }
 
@@ -299,7 +309,7 @@ static void note(struct lx_sweep *sweep, const json_t *metadata)
     if (runs(sweep->ex, &origin) || seen) {
         if (seen)
             seen->round = sweep->round;
-        free(origin.queue);
+        origin_done(&origin);
         return;
     }
     seen = lx_alloc(sizeof *seen);
@@ -320,13 +330,14 @@ struct pick {
 
 static void pick(const char *uid, void *value, void *arg)
 {
+    (void)uid;
     struct pick *picked = arg;
     struct lx_sweep *sweep = picked->sweep;
     struct seen *seen = value;
     if (seen->round != sweep->round || runs(sweep->ex, &seen->origin))
         picked->stale[picked->n++] = seen;
     else if (lx_now_ms() - seen->since_ms >= margin_of(sweep))
-        add_found(sweep, LX_OBJECT_JOB, seen->name, uid, &seen->origin);
+        add_job(sweep, seen);
 }
 
 /* The list is complete. */

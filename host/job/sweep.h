@@ -25,7 +25,7 @@ void lx_sweep_stop(struct lx_sweep *sweep);
 
 struct lx_left {
     struct lx_list link;
-    char *job_uid; /* of the executor API */
+    char *job_uid; /* of the executor API; of one that was found, its Job's name */
     enum lx_object_role role;
     enum lx_kube_kind kind;
     char *name;
@@ -36,6 +36,10 @@ struct lx_left {
 /* The run ends without having deleted this one: each sweep tries again, and so does a later process
  * with the same journal. */
 void lx_left_add(struct lx_executor *ex, const struct lx_run *run, const struct lx_object *object);
+/* The same of what may belong to a Job named `base` that was found in the cluster, and is gone now.
+ * NULL: it is known already. The executor owns it. */
+struct lx_left *lx_left_found(struct lx_executor *ex, const char *base, enum lx_object_role role,
+                              const char *name, const char *tag);
 /* It is gone, or was never ours. Freed. */
 void lx_left_drop(struct lx_executor *ex, struct lx_left *left);
 void lx_left_free(struct lx_list *list);

@@ -53,6 +53,20 @@ void lx_left_add(struct lx_executor *ex, const struct lx_run *run, const struct 
     keep(ex, run->job->uid);
 }
 
+struct lx_left *lx_left_found(struct lx_executor *ex, const char *base, enum lx_object_role role,
+                              const char *name, const char *tag)
+{
+    lx_list_each (it, &ex->left) {
+        const struct lx_left *left = lx_container_of(it, struct lx_left, link);
+        if (lx_streq(left->name, name) && lx_streq(left->tag, tag))
+            return NULL;
+    }
+    struct lx_left *left = add(ex, base, role, name);
+    left->tag = lx_strdup(tag);
+    keep(ex, base);
+    return left;
+}
+
 void lx_left_drop(struct lx_executor *ex, struct lx_left *left)
 {
     lx_auto(str) char *job_uid = lx_take(left->job_uid);

@@ -3,6 +3,7 @@ the Events that say why a pod does not begin."""
 import http.client
 import os
 import pathlib
+import re
 import signal
 import tempfile
 import threading
@@ -10,7 +11,7 @@ import threading
 from frontend import Frontend, payload
 from httpd import Drop
 from kube import Kube, Script, status
-from leftovers import EVERY, gone, litter, state_dir
+from leftovers import EVERY, gone, litter, rounds, state_dir
 from metrics import port
 from outcomes import AGAIN, CONTAINER, NAME, ONE, after, ended, outcome
 from restart import TEXT, begin, edit_journal, held, marked_once, restart_row, shown
@@ -390,6 +391,19 @@ def swept_in_the_end(w):
 
 
 @scenario
+def sweep_refused(w):
+    """Secrets may not be deleted before the next process."""
+    sweeping(w, lambda w: w.kube.forbidden.add(("delete", "secrets")))
+    w.until(lambda: "cannot be removed now" in w.executor.log, "a word about it")
+    rounds(w, 3)
+    w.executor.kill()
+    w.facts["left"] = sorted(w.kube.made["jobs"])
+    w.kube.forbidden.clear()
+    w.executor.start()
+    swept_in_the_end(w)
+
+
+@scenario
 def sweep_failing(w):
     """The first delete of a Job fails, and so does a list."""
     sweeping(w, lambda w: w.kube.refusals.update({
@@ -424,6 +438,9 @@ def nothing_of(w):
     equal([sorted(w.kube.made[kind]) for kind in ("jobs", "secrets")], [[], []])
 
 
+row("7.5", "the sweep: what belongs to a Job that it has removed is tried again, by a later process "
+    "too, and said once", "sweep_refused", lambda w: nothing_of(w) or equal(w.facts["left"], []) or
+    equal(len(re.findall("lvl=warn.*cannot be removed now", w.log)), 1))
 row("7.5", "the sweep: an API server in trouble is asked again in the next round", "sweep_failing",
     lambda w: nothing_of(w))
 row("7.5", "the sweep: a list in pages is read to its end", "sweep_paged", lambda w: nothing_of(w))
