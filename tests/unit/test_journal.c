@@ -318,6 +318,62 @@ static void a_compaction_that_was_cut_changes_nothing(void **state)
     expect_keys(place, "", "keep large meanwhile ");
 }
 
+static void a_compaction_that_fails_changes_nothing(void **state)
+{
+    struct place *place = *state;
+    struct rlimit old, small;
+    struct lx_err err = {0};
+    lx_auto(str) char *new = lx_strf("%s.new", place->path);
+    fill(place);
+    assert_int_equal(lx_journal_swap(place->journal, NULL), -1); /* of nothing */
+
+    assert_int_equal(mkdir(new, 0700), 0);
+    assert_int_equal(lx_journal_compact(place->journal, &err), -1);
+    assert_non_null(strstr(err.text, new));
+    assert_int_equal(rmdir(new), 0);
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){.rlim_cur = 20, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int rc = lx_journal_compact(place->journal, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(rc, -1);
+    assert_non_null(strstr(err.text, "File too large"));
+
+    assert_int_equal(lx_journal_compact(place->journal, NULL), 0);
+    put(place, "meanwhile", "added");
+    assert_int_equal(unlink(new), 0);
+    assert_int_equal(lx_journal_swap(place->journal, &err), -1);
+    assert_non_null(strstr(err.text, "No such file"));
+
+    put(place, "after", "too");
+    expect(place, "large", "small");
+    reopen(place);
+    assert_int_equal(place->report.torn + place->report.damaged, 0);
+    expect_keys(place, "", "keep large meanwhile after ");
+}
+
+static void what_is_too_long_is_refused(void **state)
+{
+    struct place *place = *state;
+    struct lx_err err = {0};
+    lx_auto(buf) struct lx_buf small = LX_BUF_INIT(4);
+    char key[LX_JOURNAL_KEY_MAX + 2] = {0};
+    memset(key, 'k', sizeof key - 1);
+    put(place, "a", "longer than four");
+    assert_int_equal(lx_journal_put(place->journal, key, "x", 1, &err), -1);
+    assert_int_equal(err.code, LX_E_LIMIT);
+    assert_int_equal(lx_journal_remove(place->journal, key, NULL), -1);
+    assert_int_equal(lx_journal_get(place->journal, "a", &small, &err), -1);
+    assert_int_equal(err.code, LX_E_LIMIT);
+    key[LX_JOURNAL_KEY_MAX] = 0;
+    put(place, key, "fits");
+    reopen(place);
+    expect(place, key, "fits");
+    expect(place, "a", "longer than four");
+}
+
 static void a_link_in_its_place_is_refused(void **state)
 {
     struct place *place = *state;
@@ -340,6 +396,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_key_too_many_is_not_written, setup, teardown),
         cmocka_unit_test_setup_teardown(compaction_keeps_what_is_valid, setup, teardown),
         cmocka_unit_test_setup_teardown(a_compaction_that_was_cut_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_compaction_that_fails_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_too_long_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_link_in_its_place_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
