@@ -154,6 +154,108 @@ class Cluster(unittest.TestCase):
         log = kube(self.bench, "GET", f"{NS}/pods/{pod['metadata']['name']}/log")[1]
         self.assertEqual(log, "s3cret <s3cret> $(TOKEN)\n")
 
+    def test_environment_from_whole_secrets_and_the_pod(self):
+        self.start()
+        kube(self.bench, "POST", f"{NS}/secrets", {"metadata": {"name": "s"}, "stringData": {
+            "ONE": "1", "TWO": "2"}})
+        manifest = job("whole", "echo $ONE $TWO ${NONE-none} $WHERE")
+        container = manifest["spec"]["template"]["spec"]["containers"][0]
+        container["envFrom"] = [{"secretRef": {"name": "s"}},
+                                {"secretRef": {"name": "absent", "optional": True}}]
+        container["env"] = [
+            {"name": "TWO", "value": "two"},
+            {"name": "NONE", "valueFrom": {"secretKeyRef": {"name": "s", "key": "N",
+                                                            "optional": True}}},
+            {"name": "WHERE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}]
+        kube(self.bench, "POST", JOBS, manifest)
+        pod = pod_when(self.bench, "whole", ended)
+        self.assertEqual(kube(self.bench, "GET", f"{NS}/pods/{pod['metadata']['name']}/log")[1],
+                         "1 two none default\n")
+
+    def test_environment_that_is_not_there(self):
+        """The container waits, and says for what."""
+        self.start()
+        kube(self.bench, "POST", f"{NS}/secrets", {"metadata": {"name": "s"}})
+        wrong = [
+            ("key", {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "K"}}}]},
+             "couldn't find key K in Secret default/s"),
+            ("whole", {"envFrom": [{"secretRef": {"name": "absent"}}]}, 'secret "absent" not found'),
+            ("source", {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {}}}]},
+             "environment variable A: this source is not served"),
+        ]
+        for name, more, says in wrong:
+            manifest = job(name, "true")
+            manifest["spec"]["template"]["spec"]["containers"][0].update(more)
+            kube(self.bench, "POST", JOBS, manifest)
+            pod = pod_when(self.bench, name, lambda pod: "message" in pod["status"].get(
+                "containerStatuses", [{"state": {}}])[0]["state"].get("waiting", {}))
+            self.assertIn(says, pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"])
+
+    def test_requests_that_are_none(self):
+        self.start()
+        good = job("good", "true")
+        secret = {"metadata": {"name": "s"}}
+        for method, path, body, status in (
+                ("POST", JOBS, {**good, "kind": "Pod"}, 400),
+                ("POST", JOBS, {**good, "apiVersion": "batch/v2"}, 400),
+                ("POST", JOBS, {**good, "metadata": None}, 400),
+                ("POST", JOBS, {**good, "metadata": {"name": "x", "namespace": "other"}}, 400),
+                ("POST", f"{NS}/secrets", [], 400),
+                ("DELETE", f"{JOBS}/none", None, 404),
+                ("PATCH", JOBS, good, 405), ("DELETE", JOBS, None, 405),
+                ("GET", f"{NS}/pods/none/log", None, 404), ("GET", f"{NS}/pods/none/exec", None, 404),
+                ("GET", f"{NS}/gadgets", None, 404), ("GET", "/apis/apps/v1", None, 404),
+                ("GET", f"{NS}/pods?labelSelector=%3D%3D", None, 400),
+                ("GET", f"{NS}/pods?limit=many", None, 400),
+                ("POST", f"{NS}/secrets", secret, 201),
+                ("GET", "/version", None, 200), ("GET", "/healthz", None, 200)):
+            got = kube(self.bench, method, path, body)
+            self.assertEqual(got[0], status, f"{method} {path} {body}: {got[1]}")
+            if status >= 400:
+                self.assertEqual((got[1]["kind"], got[1]["code"]), ("Status", status))
+
+    def test_lists_come_in_pages(self):
+        self.start()
+        for i in range(5):
+            kube(self.bench, "POST", f"{NS}/secrets", {"metadata": {"name": f"s{i}"}})
+        names, more = [], ""
+        while more is not None:
+            page = kube(self.bench, "GET", f"{NS}/secrets?limit=2&continue={more}")[1]
+            self.assertLessEqual(len(page["items"]), 2)
+            names += [item["metadata"]["name"] for item in page["items"]]
+            more = page["metadata"].get("continue")
+        self.assertEqual(names, [f"s{i}" for i in range(5)])
+
+    def test_job_deadline_and_orphans(self):
+        self.start()
+        late = job("late", "sleep 60")
+        late["spec"]["activeDeadlineSeconds"] = 1
+        kube(self.bench, "POST", JOBS, late)
+        kube(self.bench, "POST", JOBS, job("left", "sleep 60"))
+        pod_when(self.bench, "left", lambda p: p["status"]["phase"] == "Running")
+        found = wait_for("the deadline", lambda: kube(self.bench, "GET", f"{JOBS}/late")[1]
+                         .get("status", {}).get("conditions"))
+        self.assertEqual((found[0]["type"], found[0]["reason"]), ("Failed", "DeadlineExceeded"))
+        wait_for("its pod to go", lambda: not pods(self.bench, "late"))
+        kube(self.bench, "DELETE", f"{JOBS}/left", {"propagationPolicy": "Orphan"})
+        self.assertEqual(kube(self.bench, "GET", f"{JOBS}/left")[0], 404)
+        pod = pods(self.bench, "left")[0]
+        self.assertEqual((pod["status"]["phase"], "ownerReferences" in pod["metadata"]),
+                         ("Running", False))
+
+    def test_claim_that_is_not_there(self):
+        self.start()
+        volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]
+        kube(self.bench, "POST", JOBS, job("claim", "true", volumes=volumes))
+
+        def unscheduled(pod):
+            return [c for c in pod["status"].get("conditions", []) if c["type"] == "PodScheduled"
+                    and 'persistentvolumeclaim "c" not found' in c.get("message", "")]
+        pod_when(self.bench, "claim", unscheduled, "a word about the claim")
+        self.assertEqual(kube(self.bench, "POST", f"{NS}/persistentvolumeclaims", {
+            "metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"]}})[0], 201)
+        pod_when(self.bench, "claim", lambda p: p["status"]["phase"] == "Succeeded")
+
     def test_image_that_cannot_be_pulled(self):
         self.start()
         self.bench.cluster.control("set", {"pull_fail": "any"})
