@@ -8,7 +8,7 @@ import time
 import unittest
 import urllib.parse
 
-from harness import PASSWORD, REPO, TOKEN, Bench, batch_job, main, wait_for
+from harness import LUNEXEC, PASSWORD, REPO, TOKEN, Bench, batch_job, main, wait_for
 
 NS = "/api/v1/namespaces/default"
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
@@ -440,6 +440,62 @@ class Frontend(unittest.TestCase):
             self.assertEqual(len(self.frontend.violations()), wrong)
         status, body = self.queue("updateExecutionLogEntry", self.entry(entryId=9), headers)
         self.assertEqual((status, body), (500, {"error": "unknown job"}))
+
+    def test_what_an_executor_may_not_say_is_a_violation(self):
+        """Each of these is one, whatever the answer is."""
+        self.beat()
+        _, headers = self.take()
+        self.queue("addExecutionLogEntry", self.entry(), headers)
+        self.queue("updateExecutionLogEntry", self.entry(entryId=1, exitCode=0), headers)
+        shared = self.headers(f"token-executor {PASSWORD}")
+        text = {**shared, "Content-Type": "text/plain"}
+        other = {**headers, "X-Sourcegraph-Job-ID": "2"}
+        mute = {key: value for key, value in headers.items() if "Executor-Name" not in key}
+        one = {"executorName": "ex", "jobId": 1}
+        calls = (
+            ("dequeue", {"version": "dev"}, shared, 500),
+            ("dequeue", {"executorName": "ex", "version": "1.2.x"}, shared, 500),
+            ("dequeue", {"executorName": "ex", "version": "dev"}, text, 204),
+            ("dequeue", {"executorName": "ex", "version": "dev"},
+             {**shared, "X-Sourcegraph-Actor-UID": "internal"}, 204),
+            ("dequeue", [], shared, 400), ("heartbeat", {}, shared, 500),
+            ("addExecutionLogEntry", self.entry(key=""), headers, 200),
+            ("addExecutionLogEntry", self.entry(command="ls"), headers, 200),
+            ("addExecutionLogEntry", self.entry(startTime="yesterday"), headers, 200),
+            ("addExecutionLogEntry", self.entry(exitCode="0"), headers, 200),
+            ("addExecutionLogEntry", self.entry(out=1), headers, 200),
+            ("addExecutionLogEntry", self.entry(), shared, 200),
+            ("addExecutionLogEntry", self.entry(), other, 403),
+            ("addExecutionLogEntry", self.entry(), mute, 400),
+            ("addExecutionLogEntry", self.entry(), {**headers, "X-Sourcegraph-Job-ID": "x"}, 400),
+            ("updateExecutionLogEntry", self.entry(entryId=1, key="j", exitCode=0), headers, 204),
+            ("updateExecutionLogEntry", self.entry(entryId=1, key="j", exitCode=1), headers, 204),
+            ("markFailed", one, headers, 204))
+        for verb, body, fields, expected in calls:
+            before = len(self.frontend.violations())
+            status, answer = self.queue(verb, body, fields)
+            said = self.frontend.violations()[before:]
+            self.assertEqual((status, len(said)), (expected, 1), f"{verb} {body}: {answer} {said}")
+
+    def test_a_folder_of_jobs_in_their_order(self):
+        folder = self.bench.dir / "jobs"
+        folder.mkdir()
+        for number in (10, 9):
+            (folder / f"job-{number}.json").write_text(json.dumps({"id": number}))
+        (folder / "notes.txt").write_text("no job")
+        self.frontend.stop()
+        self.frontend = self.bench.start_frontend(name="folder", options=["--job", str(folder)])
+        self.assertEqual([self.take()[0]["id"] for _ in range(2)], [9, 10])
+
+    def test_jobs_that_are_none(self):
+        for name, text, says in (("list", "[]", "must be a JSON object"), ("half", "{", "half.json"),
+                                 ("long", json.dumps({"token": "x" * 41}), "40 characters")):
+            path = self.bench.dir / f"{name}.json"
+            path.write_text(text)
+            done = subprocess.run([LUNEXEC, "frontend-stand-in", "--password", "p", "--job", path],
+                                  capture_output=True, text=True, check=False, timeout=20)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(says, done.stderr)
 
     def test_silent_executor_loses_the_job(self):
         self.frontend.control("stall", {"ms": 100})
