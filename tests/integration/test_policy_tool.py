@@ -103,6 +103,33 @@ class PolicyTool(unittest.TestCase):
         self.assertEqual(changed, ["+      priorityClassName: low"])
         self.policy("diff", "other", "nowhere", "--jobs", "jobs", status=2)
 
+    def test_diff_leads_from_one_to_the_other(self):
+        """Applied to what the old policy renders it makes what the new one renders."""
+        self.policy("new", "other")
+        self.new("local job = default.job(task, settings)\n"
+                 "  job.metadata.labels = { first = 'one' }\n  job.spec.ttlSecondsAfterFinished = nil\n"
+                 "  local pod = job.spec.template.spec\n  pod.priorityClassName = 'low'\n"
+                 "  for _, c in ipairs(pod.initContainers) do c.imagePullPolicy = 'Always' end\n"
+                 "  return job")
+        before, after = (re.sub("(lunexec.dev/policy: ).*", r"\1(hash)", self.policy(
+            "render", "--policy", name, "--job", "jobs/one.json")).splitlines()
+                         for name in ("other", "mine"))
+        head, *hunks = re.split(r"^@@ -(\d+),(\d+) \+(\d+),(\d+) @@\n", self.policy(
+            "diff", "other", "mine", "--jobs", "jobs", status=1), flags=re.MULTILINE)
+        self.assertEqual([line[:4] for line in head.splitlines()], ["--- ", "+++ "])
+        self.assertGreaterEqual(len(hunks), 3 * 5)
+        made, at = [], 0
+        for i in range(0, len(hunks), 5):
+            old_at, old_n, new_at, new_n = map(int, hunks[i:i + 4])
+            lines = hunks[i + 4].splitlines()
+            made += before[at:old_at - 1]
+            self.assertEqual(len(made), new_at - 1)
+            old = [line[1:] for line in lines if line[0] in " -"]
+            new = [line[1:] for line in lines if line[0] in " +"]
+            self.assertEqual((old, len(new)), (before[old_at - 1:old_at - 1 + old_n], new_n))
+            made, at = made + new, old_at - 1 + old_n
+        self.assertEqual(made + before[at:], after)
+
     def test_new_can_be_tested_and_is_not_overwritten(self):
         self.policy("new", "mine")
         self.policy("check", "mine")
