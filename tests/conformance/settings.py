@@ -1,6 +1,7 @@
 """Contract section 3: environment variables and the command line; operations 1a to 1c."""
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -345,7 +346,10 @@ def commands(w):
     w.sanity = Finished({**with_path, "SANITY_CHECK": "true"}, ("lunexec",))
     w.default = Finished(with_path, ("lunexec",))
     w.help = Finished(with_path, ("lunexec", "run", "--help"))
-    w.extra = Finished(with_path, ("lunexec", "run", "now"))
+    w.wrong = [Finished(with_path, ("lunexec", *argv)) for argv in
+               (("run", "now"), ("validate", "now"), ("settings", "now"),
+                ("settings", "--markdown", "now"))]
+    w.told = [Finished(with_path, ("lunexec", word)).out for word in ("help", "-h", "version")]
 
 
 row("3.4", "validate: All checks passed!, status 0", "valid",
@@ -394,4 +398,9 @@ row("3.4", "without a command: run", "commands",
     lambda w: equal(w.default.status, 1) or has(w.default.lines[0], "EXECUTOR_FRONTEND_URL"))
 row("3.4", "run --help lists the settings", "commands",
     lambda w: equal(w.help.status, 0) or has(w.help.out, "EXECUTOR_FRONTEND_URL", "LUNEXEC_"))
-row("3.4", "run takes no arguments: status 2", "commands", lambda w: equal(w.extra.status, 2))
+row("3.4", "commands that take no arguments: status 2", "commands",
+    lambda w: equal([done.status for done in w.wrong], [2] * 4) or
+    [has(done.lines[0], 'no argument "now"') for done in w.wrong] != [])
+row("3.4", "help and version", "commands",
+    lambda w: equal(w.told[0], w.told[1]) or has(w.told[0], "usage: lunexec", "validate") or
+    equal(re.fullmatch(r"lunexec \d+\.\d+\.\d+\n", w.told[2]) is not None, True))

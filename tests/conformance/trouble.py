@@ -5,16 +5,18 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import tempfile
 import threading
 
+from executor import BINARY, Executor
 from frontend import Frontend, payload
 from httpd import Drop
 from kube import Kube, Script, status
 from leftovers import EVERY, gone, litter, rounds, state_dir
 from metrics import port
-from outcomes import AGAIN, CONTAINER, NAME, ONE, after, ended, outcome
-from restart import TEXT, begin, edit_journal, held, marked_once, restart_row, shown
+from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, after, ended, outcome
+from restart import TEXT, begin, edit_journal, held, marked_once, of, restart_row, shown
 from shared import play, repository
 from suite import equal, has, row, scenario
 
@@ -498,6 +500,33 @@ def name_unusable(w):
 row("R", "a state directory with a name that is none: jobs run, and why they are not kept is said",
     "name_unusable", lambda w: marked_once(w, "markComplete") or
     has(w.log, "running without a state directory", "holds no executor name"))
+
+
+# --- what it is started with
+
+
+class Bare(Executor):
+    """Started without standard input, output and error."""
+
+    def start(self):
+        self.argv = ["sh", "-c", 'exec "$0" run <&- >&- 2>&-', os.path.abspath(BINARY)]
+        self.process = subprocess.Popen(self.argv, env=self.env)
+
+    log = out = ""
+
+
+@scenario
+def no_descriptors(w):
+    w.frontend, w.kube = Frontend(), Kube(Script(logs={CONTAINER: TEXT}))
+    w.frontend.strict = True
+    w.frontend.offer(payload(dockerSteps=ONE))
+    w.executor = Bare(w.frontend, w.kube, keep_state=True)
+    w.marked().stopped()
+
+
+row("3.4", "without standard descriptors: none of its own files and sockets gets what is for people",
+    "no_descriptors", lambda w: marked_once(w, "markComplete") or equal(w.status, 0) or
+    equal([e["out"] for e in of(w, RUN)], ["stdout: one\nstdout: two\nstdout: three\n"]))
 
 
 # --- the port
