@@ -1,148 +1,22 @@
-"""What comes between: an end while something is underway, refusals in the middle of a job's way, and
-the Events that say why a pod does not begin."""
+"""What is refused or damaged on a job's way, and the Events that say why a pod does not begin."""
 import http.client
+import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import tempfile
 import threading
 
 from executor import BINARY, Executor
 from frontend import Frontend, payload
-from httpd import Drop
 from kube import Kube, Script, status
 from leftovers import EVERY, gone, litter, rounds, state_dir
 from metrics import port
-from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, after, ended, outcome
+from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, after, outcome
 from restart import TEXT, begin, edit_journal, held, marked_once, of, restart_row, shown
-from shared import play, repository
+from stops import nothing_left
 from suite import equal, has, row, scenario
-
-SICK = [(500, "sick")] * 100000
-
-
-def end_now(w):
-    """Both signals, each taken before the next."""
-    for word in ("draining", "stopping"):
-        w.executor.signal()
-        w.until(lambda: word in w.executor.log, f"the word {word}")
-
-
-def nothing_left(w):
-    equal([len(made) for made in w.kube.made.values()], [0] * 4)
-
-
-def stopped_row(sentence, on, *words):
-    """It has ended well, has marked nothing, and its log has these words."""
-    row("4", sentence, on, lambda w: equal((w.status, w.frontend.marks()), (0, [])) or
-        has(w.log, *words))
-
-
-class Slow(Kube):
-    """Makes the first Job at once, and says so after `go`."""
-
-    def __init__(self, script=None):
-        self.go = threading.Event()
-        self.asked = False
-        super().__init__(script)
-
-    def answer(self, call):
-        answer = super().answer(call)
-        if call.method == "POST" and call.name == "jobs" and not self.asked:
-            self.asked = True
-            self.go.wait(40)
-        return answer
-
-    def close(self):
-        self.go.set()
-        super().close()
-
-
-# --- an end in the middle of something
-
-
-def creating(w, **settings):
-    w.frontend, w.kube = Frontend(), Slow(held())
-    w.frontend.strict = True
-    w.start(payload(dockerSteps=ONE), **settings)
-    w.until(lambda: w.kube.asked, "the Job to be asked for")
-
-
-@scenario
-def stopped_creating(w):
-    creating(w)
-    end_now(w)
-    w.kube.go.set()
-    w.ended()
-
-
-@scenario
-def stopped_creating_unanswered(w):
-    creating(w)
-    end_now(w)
-    w.ended(30)
-
-
-for name, how in (("stopped_creating", "is answered then"),
-                  ("stopped_creating_unanswered", "is never answered")):
-    stopped_row(f"a second signal while a Job is made, which {how}", name)
-    row("4", f"and nothing is left of a Job whose create {how}", name, nothing_left)
-
-
-class Undeleted(Kube):
-    """Does not answer deletes."""
-
-    def answer(self, call):
-        if call.method == "DELETE":
-            raise Drop
-        return super().answer(call)
-
-
-@scenario
-def stopped_cleaning(w):
-    w.kube = Undeleted()
-    w.start(payload(dockerSteps=ONE))
-    w.until(lambda: "state=CLEANING" in w.executor.log, "CLEANING")
-    end_now(w)
-    w.ended(30)
-
-
-@scenario
-def stopped_flushing(w):
-    w.start(payload(dockerSteps=ONE), rules=[("updateExecutionLogEntry", *SICK)])
-    w.until(lambda: "state=FLUSHING" in w.executor.log, "FLUSHING")
-    end_now(w)
-    w.ended(30)
-
-
-row("4", "a second signal while objects cannot be deleted: it ends, and says what is left",
-    "stopped_cleaning", lambda w: equal(w.status, 0) or has(w.log, "job secret", NAME))
-row("4", "a second signal while logs cannot be delivered: it ends, and says so", "stopped_flushing",
-    lambda w: equal(w.status, 0) or has(w.log, "the log of a stopped job is not delivered"))
-
-
-@scenario
-def hand_over_creating(w):
-    creating(w, keep_state=True)
-    first = w.executor.process
-    first.send_signal(signal.SIGUSR2)
-    w.until(lambda: "asked to hand over" in w.executor.log, "the word")
-    w.facts["waits"] = first.poll() is None
-    w.kube.go.set()
-    w.facts["status"] = first.wait(20)
-    w.executor.start()
-    w.until(lambda: w.frontend.of("heartbeat"), "a heartbeat")
-    w.kube.release()
-    w.marked().stopped()
-
-
-restart_row("handed over while its Job is made: that is waited for, and the job goes on in it",
-            "hand_over_creating", lambda w: equal((w.kube.names, w.facts, w.status),
-                                                  ([NAME], {"waits": True, "status": 0}, 0)) or
-            marked_once(w, "markComplete"))
-
 
 # --- refusals on the way
 
@@ -186,114 +60,37 @@ outcome("entry_gone", "9.1", "a log entry that the frontend does not know any mo
         rules=[("updateExecutionLogEntry", *[(404, "")] * 100000)])
 
 
-@scenario
-def shared_again(w):
-    """The first attempt leaves a file in the workspace."""
-    def first(_):
-        (w.data / "job-42/of-the-first").touch()
+outcome("keep_again", "7.4", "KUBERNETES_KEEP_JOBS: an evicted job is run again", "markComplete",
+        script=after("Evicted"), KUBERNETES_KEEP_JOBS="true", **AGAIN)
+row("7.4", "and both its Jobs are kept", "keep_again",
+    lambda w: equal((sorted(w.kube.made["jobs"]), w.kube.deleted["jobs"]),
+                    ([NAME, NAME + "-attempt-2"], [])))
 
-    def second(_):
-        w.facts.setdefault("files", sorted(p.name for p in (w.data / "job-42").iterdir()))
-    script = ended("Evicted")
-    script.act, script.then = first, Script(act=second)
-    play(w, script=script, **AGAIN)
-
-
-row("7.4", "shared volume: an evicted job is run again, from its first step", "shared_again",
-    lambda w: equal((len(set(w.kube.names)),
-                     [k for k in w.frontend.keys() if k.startswith("step.")]),
-                    (4, [f"step.kubernetes.step.0.{s}" for s in ("pre", "pre", "run", "post")])) or
-    marked_once(w, "markComplete"))
-row("7.4", "shared volume: each attempt has a fresh workspace", "shared_again",
-    lambda w: equal((w.facts["files"], w.left), ([".sourcegraph-executor", "input.json", "repository"],
-                                                 [])))
-
-
-# --- git through the executor
-
-
-class GitFrontend(Frontend):
-    """on_git(call) comes before git's own answer."""
-
-    def __init__(self, on_git):
-        self.on_git = on_git
-        super().__init__()
-
-    def git(self, call):
-        self.on_git(call)
-        return super().git(call)
-
-
-def clone(w, on_git, **settings):
-    w.folder = tempfile.TemporaryDirectory()
-    w.data = pathlib.Path(w.folder.name, "data")
-    w.data.mkdir()
-    w.frontend = GitFrontend(on_git)
-    w.frontend.git_root = w.folder.name + "/git"
-    w.start(payload(commit=repository(w.frontend.git_root)),
-            EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME="sg-pvc",
-            LUNEXEC_WORKSPACE_DIR=str(w.data), **settings)
-
-
-def cloned(w):
-    w.left = os.listdir(w.data)
-    w.folder.cleanup()
+LOOPS = """
+local default = require "default"
+return { api = 1, admit = default.admit, job = default.job, retry = function() while true do end end }
+"""
 
 
 @scenario
-def git_dropped(w):
-    def hang_up(_):
-        raise Drop
-    clone(w, hang_up)
-    w.marked().stopped()
-    cloned(w)
+def again_loops(w):
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "policy.lua").write_text(LOOPS)
+        w.start(payload(dockerSteps=ONE), script=after("Evicted"),
+                LUNEXEC_POLICY_DIR=folder).marked().stopped()
 
 
-@scenario
-def git_elsewhere(w):
-    """While git fetches, others ask the executor's proxy."""
-    def ask(_):
-        if w.facts:
-            return
-        url = w.frontend.log("setup.git.add-remote")["command"][-1]
-        for method, path in (("GET", "/github.com/acme/gadgets/info/refs"),
-                             ("GET", "/github.com/acme/widgets/../gadgets/info/refs"),
-                             ("GET", "/github.com/acme/widgets/%2e%2e/gadgets/info/refs"),
-                             ("GET", "/"), ("DELETE", "/github.com/acme/widgets/info/refs")):
-            peer = http.client.HTTPConnection(url.split("/")[2], timeout=10)
-            peer.request(method, path)
-            w.facts[f"{method} {path}"] = peer.getresponse().status
-            peer.close()
-    clone(w, ask)
-    w.marked().stopped()
-    cloned(w)
+row("7.4", "a retry() that does not come to its end: the failure stands", "again_loops",
+    lambda w: marked_once(w, "markErrored", "Evicted: so it is") or equal(w.kube.names, [NAME]))
+row("7.4", "and both logs say why", "again_loops", lambda w: has(w.log, "policy retry()") or
+    has(json.dumps([c.json for c in w.frontend.of("updateExecutionLogEntry")]), "policy retry()"))
 
-
-@scenario
-def git_stopped(w):
-    """Both signals while the frontend does not answer git."""
-    asked, go = threading.Event(), threading.Event()
-
-    def hang(_):
-        asked.set()
-        go.wait(40)
-    clone(w, hang)
-    w.until(asked.is_set, "git at the frontend")
-    end_now(w)
-    w.ended()
-    go.set()
-    cloned(w)
-
-
-row("5.1", "a frontend that hangs up on git: errored, the failed command named", "git_dropped",
-    lambda w: marked_once(w, "markErrored", "setup.git.fetch", "exit code 128") or equal(w.left, []))
-row("5.1", "the executor's proxy leads to the job's repository only", "git_elsewhere",
-    lambda w: equal(list(w.facts.values()), [403, 403, 403, 403, 405]) or
-    marked_once(w, "markComplete"))
-row("5.1", "and nothing of the others' asking reaches the frontend", "git_elsewhere",
-    lambda w: equal([c for c in w.frontend.calls if "gadgets" in c.path], []))
-stopped_row("a second signal while git fetches: it ends", "git_stopped")
-row("4", "and the workspace is removed", "git_stopped", lambda w: equal(w.left, []))
+outcome("unwatched", "7.2", "pods that may not be listed: errored when the job's time is over",
+        "markErrored", "job exceeded maximum execution time of 2s",
+        prepare=lambda w: w.kube.forbidden.update({("list", "pods"), ("watch", "pods")}),
+        EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="2s")
+row("7.2", "and the executor's log says so", "unwatched",
+    lambda w: has(w.log, "watching pods fails, running jobs wait for it"))
 
 
 # --- why a pod does not begin
@@ -488,6 +285,25 @@ def journal_torn(w):
 restart_row("a write that was cut costs nothing, and is said", "journal_torn",
             lambda w: marked_once(w, "markComplete") or equal(w.kube.names, [NAME]) or
             has(w.log, "the journal ended in a write that was cut"))
+
+
+@scenario
+def journal_damaged(w):
+    """A byte of a log entry's record has changed on the disk."""
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    w.executor.kill()
+    path = w.executor.log_path.with_name("state") / "journal"
+    path.write_bytes(path.read_bytes().replace(b'"key":"setup.workspace"', b'"key":"setup.workspXce"', 1))
+    w.executor.start()
+    w.until(lambda: len(w.frontend.of("heartbeat")) > 0, "a heartbeat")
+    w.kube.release()
+    w.marked().stopped()
+
+
+row("R", "a damaged record costs itself only, and is said", "journal_damaged",
+    lambda w: marked_once(w, "markComplete") or equal(w.kube.names, [NAME]) or
+    has(w.log, "the journal has damaged records, which are left out"))
 
 
 @scenario
