@@ -280,6 +280,26 @@ class PolicyTool(unittest.TestCase):
             self.policy("render", "--job", "jobs/one.json", "--cluster", env=env)
             self.assertEqual([call["status"] for call in cluster.calls("POST ")], [201, 409, 201])
 
+    def test_ones_own_kubeconfig(self):
+        """Where no path is set; and it has to be one."""
+        with self.cluster() as (_, env):
+            home = self.dir / "home"
+            (home / ".kube").mkdir(parents=True)
+            config = home / ".kube/config"
+            shutil.copy(env["EXECUTOR_KUBERNETES_CONFIG_PATH"], config)
+            self.assertIn("accepted by the cluster",
+                          self.policy("check", "--cluster", env={"HOME": str(home)}))
+            config.write_text("clusters: [")
+            self.assertIn(f"invalid {config}: ",
+                          self.policy("check", "--cluster", env={"HOME": str(home)}, status=2))
+            self.policy("check", "--cluster", status=2,
+                        env={"EXECUTOR_KUBERNETES_CONFIG_PATH": "/nonexistent/config"})
+
+    def test_settings_that_are_wrong(self):
+        for name, value in (("LUNEXEC_GUARDRAILS", "nonsense"), ("LUNEXEC_SPOOL_LIMIT", "much"),
+                            ("KUBERNETES_JOB_DEADLINE", "soon")):
+            self.assertIn(name, self.policy("check", env={name: value}, status=2))
+
     def test_without_a_cluster_it_says_what_is_missing(self):
         self.assertIn("EXECUTOR_KUBERNETES_CONFIG_PATH is not set",
                       self.policy("check", "--cluster", status=2))
