@@ -69,7 +69,9 @@ int lx_health_new(struct lx_loop *loop, const char *address, struct lx_metrics *
     if (!colon || lx_parse_u64(colon + 1, &port) < 0 || port > 65535)
         return lx_fail(err, LX_E_INVALID,
                        "invalid LUNEXEC_LISTEN \"%s\": must be host:port, :port or off", address);
-    lx_auto(str) char *host = lx_strndup(address, (size_t)(colon - address));
+    size_t len = (size_t)(colon - address);
+    bool bracketed = len > 1 && address[0] == '[' && address[len - 1] == ']';
+    lx_auto(str) char *host = lx_strndup(address + bracketed, bracketed ? len - 2 : len);
     struct lx_health *health = lx_alloc(sizeof *health);
     health->metrics = metrics;
     struct lx_httpd_opts opts = {

@@ -159,12 +159,22 @@ static int start_poll(struct lx_httpd *httpd, struct lx_err *err)
     return 0;
 }
 
+static int listen_at(const struct lx_httpd_opts *opts, int *ret_fd, unsigned *ret_port,
+                     struct lx_err *err)
+{
+    if (opts->address)
+        return lx_httpd_listen(opts->address, opts->port, ret_fd, ret_port, err);
+    if (lx_httpd_listen("::", opts->port, ret_fd, ret_port, NULL) == 0)
+        return 0;
+    return lx_httpd_listen("0.0.0.0", opts->port, ret_fd, ret_port, err);
+}
+
 int lx_httpd_new(struct lx_loop *loop, const struct lx_httpd_opts *opts,
                  struct lx_httpd **ret_httpd, struct lx_err *err)
 {
     int fd;
     unsigned port;
-    if (lx_httpd_listen(opts->address ? opts->address : "0.0.0.0", opts->port, &fd, &port, err))
+    if (listen_at(opts, &fd, &port, err))
         return -1;
     struct lx_httpd *httpd = lx_alloc(sizeof(*httpd));
     httpd->loop = loop;

@@ -15,7 +15,7 @@ struct lx_httpd_req;
 
 /* Strings are borrowed during lx_httpd_new only. Zero values mean the default in brackets. */
 struct lx_httpd_opts {
-    const char *address;      /* "127.0.0.1", "::", ... ["0.0.0.0"] */
+    const char *address;      /* "127.0.0.1", "::", ... [all, IPv6's too where there is any] */
     unsigned port;            /* 0 takes a free one, see lx_httpd_port */
     unsigned max_connections; /* [64] */
     size_t max_body;          /* larger request bodies are answered 413 [16 MiB] */

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import tempfile
 import threading
@@ -367,6 +368,47 @@ def port_methods(w):
         peer.close()
     w.stopped()
 
+
+def has_ipv6():
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+def answers(address, *hosts):
+    """The status of /healthz at each, None where nobody listens."""
+    found = []
+    for host in hosts:
+        peer = http.client.HTTPConnection(host, address, timeout=10)
+        try:
+            peer.request("GET", "/healthz")
+            found.append(peer.getresponse().status)
+        except ConnectionRefusedError:
+            found.append(None)
+        peer.close()
+    return found
+
+
+def listening(name, host, wanted):
+    def play(w):
+        address = port()
+        w.start(LUNEXEC_LISTEN=f"{host}:{address}").called("dequeue")
+        w.facts["answers"] = answers(address, "127.0.0.1", "::1")
+        w.stopped()
+    play.__name__ = name
+    scenario(play)
+    row("10", f"LUNEXEC_LISTEN={host}:port: who is answered, over IPv4 and IPv6", name,
+        lambda w: equal(w.facts["answers"], wanted))
+
+
+if has_ipv6():
+    listening("port_all", "", [200, 200])
+    listening("port_ipv4", "0.0.0.0", [200, None])
+    listening("port_ipv6", "[::1]", [None, 200])
+else:
+    print("skipped: port_ipv6: there is no IPv6")
 
 row("10", "a port that is taken: said, and jobs run", "port_taken",
     lambda w: marked_once(w, "markComplete") or has(w.log, "no /metrics and /healthz"))
