@@ -88,6 +88,12 @@ static void codes_have_names(void **state)
     assert_string_equal(lx_code_name(LX_OK), "ok");
     assert_string_equal(lx_code_name(LX_E_NOT_FOUND), "not-found");
     assert_string_equal(lx_code_name(LX_E_PEER), "peer");
+    for (int code = LX_OK; code <= LX_E_PEER; code++) {
+        assert_string_not_equal(lx_code_name((enum lx_code)code), "unknown");
+        for (int other = LX_OK; other < code; other++)
+            assert_string_not_equal(lx_code_name((enum lx_code)code),
+                                    lx_code_name((enum lx_code)other));
+    }
 }
 
 int main(void)
