@@ -195,9 +195,11 @@ static void on_gone(void *arg, bool ours, const struct lx_err *why)
     else if (was == ST_BUSY)
         call_ended(policy, &err);
     policy->sent = false;
-    /* The first death by itself is answered at once, what repeats itself with patience. */
+    /* The end of a call that we cut is answered at once, and so is the first by itself; what
+     * repeats itself unasked, with patience. */
+    bool cut = ours && was != ST_IDLE;
     if (policy->state != ST_BROKEN)
-        respawn(policy, was != ST_LOADING && (ours || policy->backoff.attempt++ == 0));
+        respawn(policy, was != ST_LOADING && (cut || policy->backoff.attempt++ == 0));
 }
 
 static void on_deadline(void *arg)
