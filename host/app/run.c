@@ -88,7 +88,8 @@ static void hand_over(void *arg)
 static void on_handover(void *arg, int signum)
 {
     struct app *app = arg;
-    if (app->state && lx_state_journal(app->state)) {
+    bool waits = app->state && !app->executor;
+    if (waits || (app->state && lx_state_journal(app->state))) {
         lx_log(app->log, LX_LOG_INFO, "asked to hand over", LX_INT("signal", signum));
         hand_over(app);
     } else {

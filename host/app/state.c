@@ -24,6 +24,7 @@ struct lx_state {
     struct lx_state_opts opts;
     char *lock_path, *ask_path, *name_path, *journal_path;
     int lock_fd;
+    int ask_fd;   /* locked while this process waits: a wish is nobody's once that is gone */
     bool waiting; /* said that another process has the directory */
     bool told;    /* that another process asks for it */
     uint64_t since_ms;
@@ -87,10 +88,23 @@ static int read_name(struct lx_state *state, struct lx_err *err)
 
 /* ---- The lock ---- */
 
+/* Whether another process waits for the directory. The wish of one that has ended is removed. */
+static bool is_wanted(const struct lx_state *state)
+{
+    int fd = open(state->ask_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    bool wanted = flock(fd, LOCK_EX | LOCK_NB) < 0;
+    if (!wanted)
+        (void)unlink(state->ask_path);
+    close(fd);
+    return wanted;
+}
+
 static void look(void *arg)
 {
     struct lx_state *state = arg;
-    if (state->told || access(state->ask_path, F_OK) < 0 || lx_now_ms() - state->since_ms < HOLD_MS)
+    if (state->told || !is_wanted(state) || lx_now_ms() - state->since_ms < HOLD_MS)
         return;
     state->told = true;
     lx_timer_stop(state->timer);
@@ -112,10 +126,18 @@ static int open_files(struct lx_state *state, struct lx_err *err)
     return 0;
 }
 
+static void stop_asking(struct lx_state *state)
+{
+    if (state->ask_fd >= 0)
+        close(state->ask_fd);
+    state->ask_fd = -1;
+}
+
 static void ours(struct lx_state *state)
 {
     struct lx_err err;
     (void)unlink(state->ask_path);
+    stop_asking(state);
     state->since_ms = lx_now_ms();
     if (open_files(state, &err) < 0) {
         lx_timer_stop(state->timer);
@@ -128,12 +150,15 @@ static void ours(struct lx_state *state)
     state->opts.ready(state->opts.arg, NULL);
 }
 
-/* The first time; again, if the one who had it left the wish unheard. */
+/* Each time anew: whoever had the directory may have left the wish unheard, and removed it. */
 static void ask(struct lx_state *state)
 {
-    int fd = open(state->ask_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        close(fd);
+    int fd = open(state->ask_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0) {
+        (void)flock(fd, LOCK_SH | LOCK_NB);
+        stop_asking(state);
+        state->ask_fd = fd;
+    }
     if (!state->waiting)
         lx_log(state->opts.log, LX_LOG_WARN,
                "another process has the state directory; it is asked to hand over",
@@ -175,6 +200,7 @@ struct lx_state *lx_state_new(const struct lx_state_opts *opts)
     struct lx_state *state = lx_alloc(sizeof *state);
     state->opts = *opts;
     state->lock_fd = -1;
+    state->ask_fd = -1;
     state->lock_path = lx_path_join(opts->dir, "lock");
     state->ask_path = lx_path_join(opts->dir, "handover");
     state->name_path = lx_path_join(opts->dir, "executor-name");
@@ -190,6 +216,7 @@ void lx_state_free(struct lx_state *state)
         return;
     lx_timer_free(state->timer);
     lx_journal_close(state->journal);
+    stop_asking(state);
     if (state->lock_fd >= 0)
         close(state->lock_fd);
     free(state->lock_path);

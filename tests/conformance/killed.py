@@ -246,6 +246,38 @@ for name, how in (("hand_over_signal", "SIGUSR2"), ("hand_over_asked", "a second
         (len([c for c in w.frontend.of("dequeue") if c.status == 200]),
          len({c.json["executorName"] for c in w.frontend.of("heartbeat")})), (1, 1)))
 
+@scenario
+def hand_over_withdrawn(w):
+    """A second process is started with the same directory by mistake, and ended before the first one
+    has heard of it: which goes on, and later hands over to the next that asks."""
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    first = w.executor.process
+    wish = pathlib.Path(w.executor.env["LUNEXEC_STATE_DIR"], "handover")
+    try:
+        w.facts["ends"] = []
+        for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGKILL):
+            asked = w.executor.log.count("it is asked to hand over") + 1
+            w.executor.start()
+            w.until(lambda n=asked: w.executor.log.count("it is asked to hand over") == n, "a wish")
+            w.executor.signal(number)
+            w.facts["ends"].append(w.executor.wait())
+            w.until(lambda: not wish.exists(), "the end of the wish")
+        w.facts["goes_on"] = first.poll() is None
+        w.kube.release()
+        w.marked()
+        w.executor.start()
+        w.facts["status"] = first.wait(20)
+    finally:
+        first.kill()
+    w.stopped()
+
+
+restart_row("a second process that ends while it waits takes nothing over", "hand_over_withdrawn",
+            lambda w: equal((w.facts["ends"], w.facts["goes_on"], w.facts["status"], w.status),
+                            ([0, 0, -signal.SIGKILL], True, 0, 0)) or
+            marked_once(w, "markComplete"))
+
 # --- without a state directory that can be used
 
 
