@@ -184,6 +184,7 @@ static int rebuild_workload(struct lx_run *run, struct lx_err *err)
     if (!lx_streq(run->workload->job_name, run->planned))
         return lx_fail(err, LX_E_INVALID, "its Job is named %s, not %s", run->planned,
                        run->workload->job_name);
+    lx_workload_recall(run->workload, run->learnt);
     if (!lx_map_put(run->ex->by_job_name, run->workload->job_name, run))
         return lx_fail(err, LX_E_LIMIT, "there are too many jobs");
     return 0;

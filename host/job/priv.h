@@ -95,6 +95,7 @@ struct lx_run {
     bool ending;                 /* the verdict stands, and the logs are kept */
     bool ended_durable;          /* CLEARING: so is why the attempt ended */
     char *planned;               /* adopted: the Job's name, while there is no workload */
+    json_t *learnt;              /* and what its plan told of its containers; NULL: nothing */
     struct lx_task durable_task; /* what was written to the journal is durable */
 
     struct lx_task enter_task;

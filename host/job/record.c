@@ -84,6 +84,18 @@ static void read_retry(struct lx_run *run, const json_t *value)
     run->not_before_ms = lx_now_ms() + (left > 0 ? (uint64_t)left : 0);
 }
 
+/* Of the Job that runs, or is planned. */
+static void put_plan(json_t *value, const struct lx_run *run)
+{
+    if (run->workload) {
+        json_object_set_new(value, "job_name", json_string(run->workload->job_name));
+        json_object_set_new(value, "learnt", lx_workload_learnt(run->workload));
+    } else if (run->planned) {
+        json_object_set_new(value, "job_name", json_string(run->planned));
+        json_object_set(value, "learnt", run->learnt);
+    }
+}
+
 void lx_record_run(const struct lx_run *run)
 {
     if (!run->ex->journal)
@@ -96,10 +108,7 @@ void lx_record_run(const struct lx_run *run)
                   "admitted", run->admitted, "complete", run->complete, "seen", run->seen, "ending",
                   run->ending, "objects", record_objects(run));
     json_object_set_new(value, "tag", json_string(run->tag));
-    if (run->workload)
-        json_object_set_new(value, "job_name", json_string(run->workload->job_name));
-    else if (run->planned)
-        json_object_set_new(value, "job_name", json_string(run->planned));
+    put_plan(value, run);
     if (run->admission)
         json_object_set(value, "admission", run->admission);
     if (run->job_uid)
@@ -151,6 +160,7 @@ void lx_record_read(struct lx_run *run, const json_t *value)
     run->seen = lx_json_bool(value, "seen", false);
     run->ending = lx_json_bool(value, "ending", false);
     run->planned = lx_strdup(lx_json_str(value, "job_name", NULL));
+    run->learnt = json_incref(lx_json_arr(value, "learnt"));
     run->job_uid = lx_strdup(lx_json_str(value, "job_uid", NULL));
     run->admission = json_incref(json_object_get(value, "admission"));
     read_objects(run, lx_json_arr(value, "objects"));

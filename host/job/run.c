@@ -243,6 +243,7 @@ void lx_run_free(struct lx_run *run)
     lx_job_free(run->job);
     lx_job_free(run->next);
     free(run->planned);
+    json_decref(run->learnt);
     free(run);
 }
 

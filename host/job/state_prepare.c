@@ -90,7 +90,7 @@ static int accept_plan(struct lx_run *run, const json_t *results, struct lx_err 
     if (lx_manifests_plan(&manifests, results, &run->manifest, err) < 0 ||
         lx_grace_parse(results, &run->grace, err) < 0)
         return -1;
-    lx_workload_learn_limits(run->workload, run->manifest);
+    lx_workload_learn(run->workload, run->manifest);
     lx_objects_add(&run->objects, run->workload,
                    !run->workspace && lx_streq(run->ex->opts.volume_type, "pvc"));
     return 0;

@@ -171,22 +171,31 @@ static const char *meaning(enum lx_failure_kind kind)
     }
 }
 
+static bool is_about_image(enum lx_failure_kind kind)
+{
+    return kind == LX_FAIL_IMAGE_NAME || kind == LX_FAIL_IMAGE_NOT_FOUND ||
+           kind == LX_FAIL_IMAGE_UNAUTHORIZED || kind == LX_FAIL_IMAGE_PULL;
+}
+
 static void fail_container(const struct lx_stuck *stuck, const struct lx_workload *workload,
                            struct lx_failure *failure)
 {
     if (stuck->kind == LX_FAIL_OUT_OF_MEMORY)
         lx_fail_memory(workload, stuck->blocked, failure);
-    const char *step = NULL, *words = meaning(stuck->kind);
+    const char *step = NULL, *image = "", *words = meaning(stuck->kind);
     for (size_t i = 0; i < workload->n_containers && !step; i++) {
         const struct lx_workload_container *w = &workload->containers[i];
-        if (lx_streq(w->name, stuck->blocked->name))
-            step = w->step_key && *w->step_key ? w->step_key : w->key;
+        if (!lx_streq(w->name, stuck->blocked->name))
+            continue;
+        step = w->step_key && *w->step_key ? w->step_key : w->key;
+        if (is_about_image(stuck->kind) && w->planned_image)
+            image = w->planned_image;
     }
     bool recorded = lx_failure_set(
-        failure, stuck->kind, "job %s failed: %s%s%scontainer %s cannot start: %s%s%s%s%s",
+        failure, stuck->kind, "job %s failed: %s%s%scontainer %s cannot start: %s%s%s%s%s%s%s%s",
         workload->job_name, step ? "step " : "", step ? step : "", step ? ": " : "",
-        stuck->blocked->name, words, *words ? ": " : "", stuck->reason, *stuck->message ? ": " : "",
-        stuck->message);
+        stuck->blocked->name, words, *image ? " (" : "", image, *image ? ")" : "",
+        *words ? ": " : "", stuck->reason, *stuck->message ? ": " : "", stuck->message);
     if ((recorded || stuck->kind == LX_FAIL_OUT_OF_MEMORY) && step)
         failure->step = lx_strdup(step);
 }

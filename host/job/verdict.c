@@ -199,14 +199,15 @@ static void fail_container(const struct lx_workload *workload, const struct lx_c
 {
     const struct lx_workload_container *w = required(workload, c->name);
     enum lx_failure_kind kind = kind_of_end(c);
+    lx_auto(str) char *who = subject(w);
     bool plain = !*c->reason || lx_streq(c->reason, "Error");
     if (kind == LX_FAIL_OUT_OF_MEMORY)
         lx_fail_memory(workload, c, failure);
     else
         lx_failure_set(failure, kind,
-                       "running command \"%s\": job %s failed: container %s exited with code "
+                       "running command \"%s\": job %s failed: %s: container %s exited with code "
                        "%lld%s%s%s%s%s",
-                       w->key, workload->job_name, c->name, (long long)c->exit_code,
+                       w->key, workload->job_name, who, c->name, (long long)c->exit_code,
                        plain ? "" : " (", plain ? "" : c->reason, plain ? "" : ")",
                        *c->message ? ": " : "", c->message);
     failure->exit_code = c->exit_code;

@@ -301,6 +301,7 @@ void lx_workload_free(struct lx_workload *workload)
         free(c->step_key);
         free(c->image);
         free(c->working_dir);
+        free(c->planned_image);
         free(c->memory_limit);
         lx_strv_free(c->argv);
         json_decref(c->env_names);
@@ -348,7 +349,15 @@ json_t *lx_workload_pull_secret(const struct lx_workload *workload, const char *
                      "kubernetes.io/dockerconfigjson", "stringData", ".dockerconfigjson", text);
 }
 
-void lx_workload_learn_limits(struct lx_workload *workload, const json_t *manifest)
+static void learn(struct lx_workload_container *c, const char *image, const char *memory)
+{
+    free(c->planned_image);
+    free(c->memory_limit);
+    c->planned_image = lx_strdup(image);
+    c->memory_limit = lx_strdup(memory);
+}
+
+void lx_workload_learn(struct lx_workload *workload, const json_t *manifest)
 {
     static const char *const lists[] = {"spec.template.spec.initContainers",
                                         "spec.template.spec.containers"};
@@ -360,11 +369,29 @@ void lx_workload_learn_limits(struct lx_workload *workload, const json_t *manife
             if (at >= workload->n_containers ||
                 !lx_streq(lx_json_str(planned, "name", ""), workload->containers[at].name))
                 continue;
-            struct lx_workload_container *c = &workload->containers[at++];
-            free(c->memory_limit);
-            c->memory_limit =
-                lx_strdup(lx_json_str(lx_json_path(planned, "resources.limits"), "memory", NULL));
+            learn(&workload->containers[at++], lx_json_str(planned, "image", NULL),
+                  lx_json_str(lx_json_path(planned, "resources.limits"), "memory", NULL));
         }
+    }
+}
+
+json_t *lx_workload_learnt(const struct lx_workload *workload)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < workload->n_containers; i++) {
+        const struct lx_workload_container *c = &workload->containers[i];
+        json_array_append_new(
+            list, json_pack("{s:s*, s:s*}", "image", c->planned_image, "memory", c->memory_limit));
+    }
+    return list;
+}
+
+void lx_workload_recall(struct lx_workload *workload, const json_t *learnt)
+{
+    for (size_t i = 0; i < workload->n_containers; i++) {
+        const json_t *planned = json_array_get(learnt, i);
+        learn(&workload->containers[i], lx_json_str(planned, "image", NULL),
+              lx_json_str(planned, "memory", NULL));
     }
 }
 

@@ -20,7 +20,8 @@ struct lx_workload_container {
     char **argv;       /* command of the log entry, NULL-terminated; NULL for none */
     json_t *env_names; /* array of strings, job-supplied */
     json_t *command, *args, *env;
-    char *memory_limit; /* as planned; NULL: none, or not planned yet */
+    char *planned_image; /* NULL: not planned yet; `image` is what the job says */
+    char *memory_limit;  /* as planned; NULL: none, or not planned yet */
     bool init;
 };
 
@@ -68,8 +69,12 @@ json_t *lx_workload_claim(const struct lx_workload *workload, const char *ns, co
 json_t *lx_workload_pull_secret(const struct lx_workload *workload, const char *ns,
                                 const json_t *docker_auth);
 
-/* Learns from a completed Job manifest which limits the containers have. */
-void lx_workload_learn_limits(struct lx_workload *workload, const json_t *manifest);
+/* Learns from a completed Job manifest what messages tell of its containers: images and limits. */
+void lx_workload_learn(struct lx_workload *workload, const json_t *manifest);
+/* What was learnt, for the journal: an array in the order of the containers. The caller owns it. */
+json_t *lx_workload_learnt(const struct lx_workload *workload);
+/* Learns that again, after a restart. NULL: nothing. */
+void lx_workload_recall(struct lx_workload *workload, const json_t *learnt);
 
 /* Adds to a completed Job manifest what only the host knows: the Secrets with files, and the image
  * pull Secret. */

@@ -30,8 +30,9 @@ class Script:
     """How a pod runs: what each container prints and how it ends."""
 
     def __init__(self, logs=None, exits=None, hold=False, waiting=None, pod=None, act=None,
-                 podless=False, then=None, late=None, meanwhile=None):
+                 podless=False, then=None, late=None, meanwhile=None, reasons=None):
         self.logs, self.exits = logs or {}, exits or {}  # by container name
+        self.reasons = reasons or {}  # and why it ended, if not Completed or Error
         self.hold = hold        # the first container runs until release() or the Job's deletion
         self.waiting = waiting  # (reason, message[, name]) of a container that cannot start: the first
         self.pod = pod or {}    # more of the pod's status
@@ -218,8 +219,9 @@ class Kube(Peer):
             if script.act:
                 script.act(name)
             code = script.exits.get(name, 0)
+            reason = script.reasons.get(name, "Completed" if code == 0 else "Error")
             states[name] = {"terminated": {"exitCode": code, "containerID": "containerd://1",
-                                           "reason": "Completed" if code == 0 else "Error"}}
+                                           "reason": reason}}
             if code:
                 phase = "Failed"
                 break

@@ -87,6 +87,22 @@ restart_row("a job that was taken up is run again when the cluster fails it", "e
 
 
 @scenario
+def memory_after_restart(w):
+    begin(w, held(exits={CONTAINER: 137}, reasons={CONTAINER: "OOMKilled"}),
+          EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="3Gi")
+    shown(w, "setup.workspace", "three")
+    w.executor.kill()
+    w.executor.start()
+    w.until(lambda: len(w.frontend.of("heartbeat")) > 0, "a heartbeat")
+    w.kube.release()
+    w.marked().stopped()
+
+
+restart_row("a container's memory limit is known after a restart", "memory_after_restart",
+            lambda w: marked_once(w, "markErrored", "step step.0.run: killed, out of memory (limit 3Gi)"))
+
+
+@scenario
 def killed_while_clearing(w):
     """The first attempt's Job does not go away, the frontend does not take its logs; when both has
     passed, the executor is away."""
