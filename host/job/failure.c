@@ -71,10 +71,12 @@ static char *with_advice(char *message, const char *advice)
 {
     if (!*advice)
         return message;
-    size_t first = strcspn(message, "\n");
+    size_t line = strcspn(message, "\n"), first = line;
+    while (first > 0 && message[first - 1] == ' ') /* as the kubelet's texts end */
+        first--;
     bool dot = first > 0 && message[first - 1] == '.';
     char *text =
-        lx_strf("%.*s%s %s%s", (int)first, message, dot ? "" : ";", advice, message + first);
+        lx_strf("%.*s%s %s%s", (int)first, message, dot ? "" : ";", advice, message + line);
     free(message);
     return text;
 }

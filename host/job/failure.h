@@ -54,7 +54,8 @@ struct lx_failure {
  * (lx_failure_advice) is added to the message. */
 bool lx_failure_set(struct lx_failure *failure, enum lx_failure_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* Sets what an earlier process had recorded, with the message that it made. */
+/* Sets it with the message as it is: what an earlier process had recorded, or what says itself what
+ * the operator can do. */
 void lx_failure_restore(struct lx_failure *failure, enum lx_failure_kind kind, const char *message);
 void lx_failure_done(struct lx_failure *failure);
 

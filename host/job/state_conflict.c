@@ -70,11 +70,13 @@ static void remove_leftover(struct lx_run *run, const struct lx_object *object, 
 static void refuse(struct lx_run *run, const struct lx_object *object, const json_t *metadata)
 {
     lx_auto(str) char *owner = lx_owner_text(metadata);
-    lx_run_fail(run, LX_FAIL_ADMISSION,
-                "creating %s %s: an object of that name is there already, and %s; delete it if "
+    lx_auto(str) char *text =
+        lx_strf("creating %s %s: an object of that name is there already, and %s; delete it if "
                 "nothing needs it, or give executors of different instances namespaces of their "
                 "own",
                 object->what, object->name, owner);
+    lx_failure_restore(&run->failure, LX_FAIL_ADMISSION, text); /* without the class's advice */
+    lx_run_end(run);
 }
 
 static void on_looked(void *arg, const struct lx_kube_result *result)

@@ -181,8 +181,8 @@ row("11.2", "an object of the same name that is not ours stays", "leftover_forei
     lambda w: equal((w.kube.made["secrets"][SECRET]["metadata"]["uid"], w.kube.deleted["secrets"]),
                     ("theirs", [])))
 row("11.2", "an object of the same name that is not ours: the job says so", "leftover_foreign",
-    lambda w: has(w.frontend.marks()[0].json["errorMessage"], f"job secret {SECRET}",
-                  "it was not made by Lunexec"))
+    lambda w: has(w.frontend.marks()[0].json["errorMessage"] + "$", f"job secret {SECRET}",
+                  "it was not made by Lunexec", "namespaces of their own$"))
 row("11.2", "the Job of another instance stays, what was made is removed", "leftover_instance",
     lambda w: equal((list(w.kube.made["jobs"]), w.kube.made["secrets"], w.kube.deleted["jobs"]),
                     ([NAME], {}, [])))

@@ -32,6 +32,9 @@ static void advice_ends_the_first_line(void **state)
     lx_failure_set(&failure, LX_FAIL_NODE_LOST, "gone\nmore");
     assert_string_equal(failure.message, "gone; look at the node\nmore");
     lx_failure_done(&failure);
+    lx_failure_set(&failure, LX_FAIL_NODE_LOST, "It is gone. ");
+    assert_string_equal(failure.message, "It is gone. look at the node");
+    lx_failure_done(&failure);
 }
 
 static void marks(void **state)
