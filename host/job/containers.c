@@ -179,6 +179,15 @@ bool lx_containers_ending(const struct lx_containers *containers)
     return !lx_containers_idle(containers);
 }
 
+int64_t lx_containers_exit_code(const struct lx_containers *containers, const char *key)
+{
+    for (size_t i = 0; i < containers->n; i++) {
+        if (lx_streq(containers->opts.workload->containers[i].key, key))
+            return containers->followers[i].exit_code;
+    }
+    return -1;
+}
+
 bool lx_containers_moved(struct lx_containers *containers)
 {
     bool moved = containers->moved;

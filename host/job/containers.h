@@ -38,6 +38,9 @@ void lx_containers_ended(struct lx_containers *containers);
 /* What became of the logs, one for each container of the workload. Borrowed. */
 const enum lx_log_state *lx_containers_logs(const struct lx_containers *containers);
 
+/* The exit code of the container with that log key; -1: none was observed. */
+int64_t lx_containers_exit_code(const struct lx_containers *containers, const char *key);
+
 /* No log is being followed any more. */
 bool lx_containers_idle(const struct lx_containers *containers);
 

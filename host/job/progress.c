@@ -276,7 +276,7 @@ const char *lx_progress_refusal(const struct lx_progress *progress)
     return progress->refusal;
 }
 
-void lx_progress_failure(struct lx_progress *progress, const char *message)
+void lx_progress_failure(struct lx_progress *progress, const char *message, int64_t exit_code)
 {
     lx_progress_stop(progress);
     struct lx_entry *entry = entry_of(progress);
@@ -287,5 +287,5 @@ void lx_progress_failure(struct lx_progress *progress, const char *message)
         lx_auto(str) char *text = lx_strf("[lunexec] %s", *line);
         lx_entry_line(entry, text);
     }
-    lx_entry_finish(entry, 1);
+    lx_entry_finish(entry, exit_code);
 }

@@ -42,6 +42,6 @@ void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod);
 const char *lx_progress_refusal(const struct lx_progress *progress);
 
 /* Tells a failure, line by line, and ends the entry, unless its container has ended it. */
-void lx_progress_failure(struct lx_progress *progress, const char *message);
+void lx_progress_failure(struct lx_progress *progress, const char *message, int64_t exit_code);
 
 #endif

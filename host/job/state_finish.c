@@ -27,13 +27,15 @@ void lx_event_gone(struct lx_run *run, enum lx_run_event event)
 }
 
 /* A failure before the first container ran has no log of its own: it is shown where users look
- * first. */
+ * first. An entry that explains a failure does not say 0. */
 static void explain(struct lx_run *run)
 {
+    static const char key[] = "setup.workspace";
     lx_progress_stop(run->progress);
-    struct lx_entry *entry = lx_entry_find(run->entries, "setup.workspace");
+    struct lx_entry *entry = lx_entry_find(run->entries, key);
+    int64_t code = run->containers ? lx_containers_exit_code(run->containers, key) : -1;
     if (run->failure.kind != LX_FAIL_NONE && (!run->containers || entry))
-        lx_progress_failure(run->progress, run->failure.message);
+        lx_progress_failure(run->progress, run->failure.message, code > 0 ? code : 1);
     else if (entry)
         lx_entry_finish(entry, run->failure.kind == LX_FAIL_NONE ? 0 : -1);
 }

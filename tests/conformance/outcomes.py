@@ -29,6 +29,8 @@ def outcome(name, section, sentence, mark, *words, script=None, prepare=None, jo
 outcome("success", "7.2", "all containers exit 0: complete", "markComplete")
 outcome("setup_fails", "7.4", "the setup container fails", "markErrored", "setup.workspace",
         "exited with code 128", script=Script(exits={"setup-workspace": 128}))
+row("7.2", "the setup container fails: its exit code is its entry's", "setup_fails",
+    lambda w: equal(w.frontend.log("setup.workspace")["exitCode"], 128))
 outcome("step_exit", "7.4", "a step fails: the message names step, job and code", "markErrored",
         f'running command "{RUN}"', f"job {NAME} failed", "exited with code 3",
         script=Script(exits={CONTAINER: 3}))
