@@ -4,7 +4,7 @@
 
 #define EXCERPT 200
 
-#define RETRY_AFTER_MAX_MS ((uint64_t)10000)
+#define RETRY_AFTER_MAX_MS ((uint64_t)30000)
 
 uint64_t lx_kube_retry_after_ms(const struct lx_http_result *answer)
 {

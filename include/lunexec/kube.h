@@ -61,7 +61,7 @@ struct lx_kube_result {
     long status;             /* HTTP status, 0 without an answer */
     json_t *object;          /* the answer; borrowed; NULL if none */
     const char *reason;      /* Status.reason, "" if none */
-    uint64_t retry_after_ms; /* what the server asked for, 10 s at most; 0 if nothing */
+    uint64_t retry_after_ms; /* what the server asked for, 30 s at most; 0 if nothing */
     struct lx_err err;
 };
 
