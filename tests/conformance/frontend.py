@@ -15,7 +15,7 @@ class Frontend(Peer):
         self.payloads, self.files, self.rules = [], {}, []
         self.cancel, self.unknown = set(), set()  # ids as the heartbeat's answer names them
         self.entries = {}  # (queue, job id): number of entries
-        self.strict = False  # updates of entries that are not there are refused
+        self.strict = True  # updates of entries that are not there are refused
         self.git_root = None  # a folder of repositories, as <root>/<repositoryName>
         super().__init__(tls)
 

@@ -37,7 +37,6 @@ def killed(state, jobs, script=None, payloads=None, holding=None, released=None,
     kill. Then the job is complete, with at most `jobs` Jobs in all, one at a time."""
     def play(w):
         w.frontend, w.kube = Frontend(), Kube(script() if script else Script(logs=LOGS))
-        w.frontend.strict = True
         if holding:
             holding(w)
         w.start(payloads or payload(dockerSteps=ONE), keep_state=True, rules=rules, **settings)
@@ -128,7 +127,6 @@ def killed_in_create(name, kind, sentence, skip=0, payloads=None):
     """The object is made, its pod perhaps runs, and the executor dies before it knows."""
     def play(w):
         w.frontend, w.kube = Frontend(), Silent(held(), kind, skip)
-        w.frontend.strict = True
         w.frontend.files["b/tool-1"] = bytes(range(256)) * 2000  # gets a Secret of its own
         w.start(payloads or payload(dockerSteps=ONE), keep_state=True)
         w.until(lambda: len(w.kube.made[kind]) > skip, "the object")
@@ -303,7 +301,6 @@ row("R", "a state directory that cannot be used: said once, with what is given u
 def shared(w, kube, **settings):
     w.folder = tempfile.TemporaryDirectory()
     w.frontend, w.kube = Frontend(), kube
-    w.frontend.strict = True
     w.frontend.git_root = w.folder.name + "/git"
     w.data = pathlib.Path(w.folder.name, "data")
     w.data.mkdir()

@@ -40,7 +40,6 @@ def shown(w, key, text):
 
 def begin(w, script, stubborn=False, **settings):
     w.kube, w.frontend = Kube(script), Frontend()
-    w.frontend.strict = True
     w.kube.stubborn = stubborn
     w.start(payload(dockerSteps=ONE), keep_state=True, **settings)
 

@@ -52,7 +52,6 @@ class Slow(Kube):
 
 def creating(w, **settings):
     w.frontend, w.kube = Frontend(), Slow(held())
-    w.frontend.strict = True
     w.start(payload(dockerSteps=ONE), **settings)
     w.until(lambda: w.kube.asked, "the Job to be asked for")
 

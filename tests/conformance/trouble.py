@@ -335,7 +335,6 @@ class Bare(Executor):
 @scenario
 def no_descriptors(w):
     w.frontend, w.kube = Frontend(), Kube(Script(logs={CONTAINER: TEXT}))
-    w.frontend.strict = True
     w.frontend.offer(payload(dockerSteps=ONE))
     w.executor = Bare(w.frontend, w.kube, keep_state=True)
     w.marked().stopped()

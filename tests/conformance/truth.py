@@ -29,7 +29,6 @@ def evicted_after_restart_with_files(w):
     script = ended("Evicted")
     script.hold, script.logs, script.then = True, {"setup-workspace": TEXT}, Script()
     w.frontend, w.kube = Frontend(), Kube(script)
-    w.frontend.strict = True
     w.frontend.files["b/tool-1"] = b"a tool of many uses"
     w.start(FILES, keep_state=True, **AGAIN)
     shown(w, "setup.workspace", "three")
@@ -45,7 +44,7 @@ def killed_while_clearing_with_files(w):
     script = ended("Evicted")
     script.then = Script()
     w.frontend, w.kube = Frontend(), Kube(script)
-    w.frontend.strict = w.kube.stubborn = True
+    w.kube.stubborn = True
     w.frontend.files["b/tool-1"] = b"a tool of many uses"
     w.start(FILES, keep_state=True, **AGAIN)
     w.until(lambda: len(w.kube.deleted["jobs"]) > 1, "two deletions")
@@ -156,7 +155,6 @@ def results_shorter_after_restart(w):
             w.go.wait(20)
     w.go = threading.Event()
     w.kube, w.frontend = Kube(Script(logs={POST_CONTAINER: TEXT}, act=act)), Frontend()
-    w.frontend.strict = True
     w.start(WITH_RESULTS, keep_state=True)
     shown(w, POST, "three")
     w.executor.kill()
@@ -328,7 +326,6 @@ def other_layout(name, sentence, before, after, names):
             if container == STEPS[1]:
                 w.go.wait(20)
         w.go, w.frontend = threading.Event(), Frontend()
-        w.frontend.strict = True
         on_volume(w, Script(act=act, logs={c: TEXT for c in STEPS}),
                   KUBERNETES_SINGLE_JOB_POD=before)
         shown(w, "step.kubernetes.step.0.pre", "three")
