@@ -2,8 +2,9 @@
 
 #include <sys/resource.h>
 
-/* The log that a job's pod writes, over HTTP/1.1, and one that has outgrown memory. */
-#define DESCRIPTORS_PER_JOB ((rlim_t)2)
+/* The log that a job's pod writes, and its calls of the frontend, all over HTTP/1.1; and a log that
+ * has outgrown memory. */
+#define DESCRIPTORS_PER_JOB ((rlim_t)6)
 /* Everything else: other connections, the policy's, children's. */
 #define DESCRIPTORS_BASE ((rlim_t)256)
 

@@ -9,6 +9,10 @@
 #include <unistd.h>
 
 #define PROBLEMS_MAX ((size_t)256 * 1024)
+/* At once, of the frontend: its log entries and files, clones; all jobs: what is asked in between.
+ */
+#define CONNECTIONS_PER_JOB 4u
+#define CONNECTIONS_BASE 64u
 static const char service_account[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /* A path that was given must work; only in a pod a file that is not there is made up for by the
@@ -84,7 +88,12 @@ char *lx_app_settle_layout(struct lx_settings *s)
 int lx_app_http(struct lx_loop *loop, const struct lx_settings *s, struct lx_http **ret_http,
                 struct lx_err *err)
 {
-    struct lx_http_opts opts = {.ca_file = s->ca_file};
+    unsigned connections = CONNECTIONS_BASE + CONNECTIONS_PER_JOB * (unsigned)s->max_jobs;
+    struct lx_http_opts opts = {
+        .ca_file = s->ca_file,
+        .max_connections = connections,
+        .max_connections_per_host = connections,
+    };
     if (lx_http_new(loop, &opts, ret_http, err) < 0)
         return s->ca_file ? lx_wrap(err, "invalid SSL_CERT_FILE \"%s\"", s->ca_file) : -1;
     return 0;

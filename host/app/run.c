@@ -37,7 +37,7 @@ struct app {
     struct lx_loop *loop;
     struct lx_log *log;
     struct lx_signal *signals[4];
-    struct lx_http *http;
+    struct lx_http *http, *beat_http;
     struct lx_metrics *metrics;
     struct lx_health *health;
     struct lx_relay *relay;
@@ -170,6 +170,7 @@ static int open_queue(struct app *app, struct lx_err *err)
         .memory = s->job_memory,
         .disk_space = s->disk_space,
         .metrics = app->metrics,
+        .beat_http = app->beat_http,
         .attempts = (unsigned)s->http_retries + 1,
         .delay_ms = (uint64_t)s->http_delay_ms,
         .delay_max_ms = (uint64_t)s->http_delay_max_ms,
@@ -334,6 +335,7 @@ static int open_all(struct app *app, struct lx_err *err)
     if (lx_signal_new(app->loop, SIGUSR2, on_handover, app, &app->signals[3], err) < 0)
         return -1;
     if (lx_app_http(app->loop, &app->settings, &app->http, err) < 0 ||
+        lx_app_http(app->loop, &app->settings, &app->beat_http, err) < 0 ||
         lx_kube_new(app->loop, &app->kube_config, app->log, &app->kube, err) < 0 ||
         open_policy(app, err) < 0)
         return -1;
@@ -353,6 +355,7 @@ static void close_all(struct app *app)
     lx_health_free(app->health);
     lx_relay_free(app->relay);
     lx_kube_free(app->kube);
+    lx_http_free(app->beat_http);
     lx_http_free(app->http);
     for (size_t i = 0; i < 4; i++)
         lx_signal_free(app->signals[i]);

@@ -78,6 +78,7 @@ int lx_queue_new(struct lx_loop *loop, struct lx_http *http, const struct lx_que
     struct lx_queue *queue = lx_alloc(sizeof(*queue));
     queue->loop = loop;
     queue->http = http;
+    queue->beat_http = opts->beat_http ? opts->beat_http : http;
     queue->log = log;
     queue->metrics = opts->metrics;
     queue->opts = (struct lx_queue_opts){
@@ -414,7 +415,9 @@ static void try_once(void *arg)
         req.body = lx_buf_str(&call->head);
         req.body_len = call->head.len;
     }
-    if (lx_http_start(call->queue->http, &req, &call->http, &call->refusal) < 0) {
+    bool beat = call->op == LX_OP_PING || call->op == LX_OP_HEARTBEAT;
+    struct lx_http *http = beat ? call->queue->beat_http : call->queue->http;
+    if (lx_http_start(http, &req, &call->http, &call->refusal) < 0) {
         call->http = NULL;
         lx_task_post(call->queue->loop, &call->refused);
     }

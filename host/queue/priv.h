@@ -36,7 +36,7 @@ enum lx_queue_op {
 
 struct lx_queue {
     struct lx_loop *loop;
-    struct lx_http *http;
+    struct lx_http *http, *beat_http;
     struct lx_log *log;
     struct lx_metrics *metrics;
     struct lx_queue_opts opts; /* strings are ours */

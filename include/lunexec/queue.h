@@ -83,6 +83,9 @@ struct lx_queue_opts {
     int64_t num_cpus;                /* dequeue's numCPUs; 0 leaves it out */
     const char *memory, *disk_space; /* "" leaves them out */
     struct lx_metrics *metrics;      /* exposed in every heartbeat; may be NULL */
+    /* For pings and heartbeats alone, so that they wait for no connection while other calls take
+     * long. It outlives the client; NULL: the same as for all calls. */
+    struct lx_http *beat_http;
     /* Milliseconds; 0: the default in brackets (contract 1.1). */
     unsigned attempts;       /* tries of a call, at least [21] */
     uint64_t delay_ms;       /* first and shortest pause between two [50] */

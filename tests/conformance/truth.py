@@ -455,3 +455,35 @@ def asked_after(w):
 
 row("12d", "a Job that does not go away is asked after less and less often", "asked_after",
     lambda w: 2 < w.facts["deletes"] < 14)
+
+
+class Slow(Frontend):
+    """Workspace files take their time."""
+
+    def __init__(self):
+        self.go, self.asked = threading.Event(), 0
+        super().__init__()
+
+    def answer(self, call):
+        if "/.executors/files/" in call.path:
+            self.asked += 1
+            self.go.wait(60)
+        return super().answer(call)
+
+
+@scenario
+def slow_files(w):
+    """More jobs wait for their files than one host usually gets connections."""
+    w.frontend = Slow()
+    w.frontend.files["b/tool-1"] = b"a tool of many uses"
+    jobs = [dict(FILES, id=n) for n in range(1, 41)]
+    w.start(*jobs, EXECUTOR_MAXIMUM_NUM_JOBS="40")
+    w.until(lambda: w.frontend.asked >= 40, "every job's file asked for")
+    w.called("heartbeat", len(w.frontend.of("heartbeat")) + 2)
+    w.facts["beats"] = [len(c.json["jobIds"]) for c in w.frontend.of("heartbeat")[-2:]]
+    w.frontend.go.set()
+    w.marked(40).stopped()
+
+
+row("1.6", "calls that take long keep no heartbeat from being sent", "slow_files",
+    lambda w: equal(w.facts["beats"], [40, 40]))

@@ -38,7 +38,7 @@ static void test_limit(void **state)
     assert_int_equal(after(700, hard, 1, line, sizeof line), 700);
     assert_string_equal(line, "");
     /* Raised, no further than needed. */
-    assert_in_range(after(64, hard, 100, line, sizeof line), 264, 799);
+    assert_in_range(after(64, hard, 50, line, sizeof line), 500, 799);
     assert_string_equal(line, "");
     /* Raised as far as it goes, which is told. */
     assert_int_equal(after(64, 800, 10000, line, sizeof line), 800);
