@@ -140,6 +140,7 @@ struct lx_run {
     bool conflict_told;         /* that it is being removed */
     bool conflict_job_gone;     /* no Job is in the way any more */
     uint64_t call_ms;           /* when the operation underway began, for metrics */
+    uint64_t clean_until_ms;    /* CLEANING: patience with the API server ends; 0: not set yet */
     struct lx_object *cleaning; /* what is being deleted */
     struct lx_job *next;        /* the same job, given to us anew; NULL: it was not */
     struct lx_entry *teardown;

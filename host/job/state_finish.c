@@ -12,6 +12,8 @@
 /* Patience with the API server when deleting, and with the frontend when marking. */
 #define DELETE_PATIENCE_MS 60000
 #define MARK_PATIENCE_MS 300000
+/* What each object has at least when the patience with all of them is used up. */
+#define LATE_PATIENCE_MS 1000
 
 /* What is being waited for gets the patience that is left. */
 static void limit_call(struct lx_run *run)
@@ -56,6 +58,16 @@ static const char *propagation_of(const struct lx_run *run, const struct lx_obje
     return object->role == LX_OBJECT_JOB && !done ? "Foreground" : "Background";
 }
 
+/* The objects share the patience: a job over a shared volume has one or two for each step. */
+static uint64_t delete_deadline(struct lx_run *run)
+{
+    uint64_t now = lx_now_ms(), until = now + lx_run_patience(run, DELETE_PATIENCE_MS);
+    if (run->clean_until_ms == 0 || until < run->clean_until_ms)
+        run->clean_until_ms = until;
+    return run->clean_until_ms > now + LATE_PATIENCE_MS ? run->clean_until_ms
+                                                        : now + LATE_PATIENCE_MS;
+}
+
 static void on_deleted(void *arg, const struct lx_kube_result *result)
 {
     struct lx_run *run = arg;
@@ -90,9 +102,9 @@ static void clean_next(struct lx_run *run)
         run->call_ms = lx_now_ms();
         // rbac: batch/jobs delete, secrets delete: a job has ended
         // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
-        run->kube_call = lx_kube_delete(
-            run->ex->opts.kube, run->cleaning->kind, run->ex->opts.ns, run->cleaning->name, &opts,
-            lx_now_ms() + lx_run_patience(run, DELETE_PATIENCE_MS), on_deleted, run);
+        run->kube_call =
+            lx_kube_delete(run->ex->opts.kube, run->cleaning->kind, run->ex->opts.ns,
+                           run->cleaning->name, &opts, delete_deadline(run), on_deleted, run);
         return;
     }
     lx_entry_finish(run->teardown, run->teardown_code);

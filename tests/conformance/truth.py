@@ -487,3 +487,22 @@ def slow_files(w):
 
 row("1.6", "calls that take long keep no heartbeat from being sent", "slow_files",
     lambda w: equal(w.facts["beats"], [40, 40]))
+
+
+@scenario
+def many_undeletable(w):
+    """A job with a Job a step has ended, and the API server deletes none of them."""
+    w.frontend = Frontend()
+    on_volume(w, Script(), steps=[step(f"step.{i}.{s}") for i in range(4)
+                                  for s in ("pre", "run", "post")])
+    w.kube.refusals[("delete", "jobs")] = [status(503, "ServiceUnavailable", "sick")] * 100000
+    w.until(lambda: "state=CLEANING" in w.executor.log, "the end", seconds=40)
+    w.executor.signal()
+    w.until(lambda: "draining" in w.executor.log, "a word about the signal")
+    w.executor.signal()
+    w.ended(30)
+    w.folder.cleanup()
+
+
+row("4", "told to stop at once, it does not wait for each object by itself", "many_undeletable",
+    lambda w: equal((len(w.kube.names), w.status), (12, 0)))
