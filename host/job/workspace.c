@@ -322,7 +322,9 @@ static int claim(struct lx_workspace *workspace, struct lx_err *err)
 {
     const char *name = workspace->opts->executor_name;
     struct lx_err why;
-    if (lx_file_write(workspace->owner_path, name, strlen(name), 0600, &why) < 0)
+    (void)unlink(
+        workspace->owner_path); /* it may be another user's, who could not be overwritten */
+    if (lx_file_write(workspace->owner_path, name, strlen(name), 0644, &why) < 0)
         return unusable(workspace, why.text, err);
     return 0;
 }
