@@ -81,7 +81,22 @@ static void on_state_timeout(void *arg)
     run->state->on_event(run, LX_EVENT_TIMEOUT);
 }
 
-/* What the time was spent on, where that is not the job's own work. free(). */
+/* Where the pod is: what its first container waits for, or which one runs. free(). */
+static char *pod_at(const struct lx_run *run)
+{
+    const struct lx_pod *pod = lx_watch_find(run->ex->watch, run->workload->job_name);
+    if (!pod || pod->n_containers == 0)
+        return lx_strdup("");
+    const struct lx_container *first = &pod->containers[0];
+    if (first->state == LX_CONTAINER_WAITING)
+        return lx_strf(": its pod never started: container %s waits on node %s: %s%s%s",
+                       first->name, pod->node, first->reason, *first->message ? ": " : "",
+                       first->message);
+    lx_auto(str) char *place = lx_verdict_place(run->workload, pod);
+    return place ? lx_strf(": %s has not ended", place) : lx_strdup("");
+}
+
+/* What the time was spent on. free(). */
 static char *spent_on(const struct lx_run *run, const struct lx_stuck *stuck)
 {
     if (stuck->kind != LX_FAIL_NONE)
@@ -94,7 +109,8 @@ static char *spent_on(const struct lx_run *run, const struct lx_stuck *stuck)
         lx_auto(str) char *why = lx_admission_why(&run->ex->admission, &run->ticket);
         return lx_strf(": %s", why);
     }
-    return lx_strdup("");
+    bool has_pod = run->state_id == LX_STATE_PENDING || run->state_id == LX_STATE_RUNNING;
+    return has_pod ? pod_at(run) : lx_strdup("");
 }
 
 static void on_deadline(void *arg)

@@ -140,22 +140,58 @@ static void detail(char **field, const char *text)
     *field = text && *text ? lx_strdup(text) : NULL;
 }
 
+/* "step step.0.run", or the key of a container that is no step. free(). */
+static char *subject(const struct lx_workload_container *w)
+{
+    return w->step_key && *w->step_key ? lx_strf("step %s", w->step_key) : lx_strdup(w->key);
+}
+
+static const struct lx_workload_container *place(const struct lx_workload *workload,
+                                                 const struct lx_pod *pod)
+{
+    for (size_t i = 0; i < workload->n_containers; i++) {
+        const struct lx_container *c = find(pod, workload->containers[i].name);
+        if (c && (c->state == LX_CONTAINER_RUNNING ||
+                  (c->state == LX_CONTAINER_TERMINATED && c->exit_code != 0)))
+            return &workload->containers[i];
+    }
+    return NULL;
+}
+
+char *lx_verdict_place(const struct lx_workload *workload, const struct lx_pod *pod)
+{
+    const struct lx_workload_container *at = place(workload, pod);
+    return at ? subject(at) : NULL;
+}
+
+/* Records a failure of the pod as a whole, and where that met it. */
+static void fail_at(const struct lx_workload *workload, const struct lx_pod *pod,
+                    struct lx_failure *failure, enum lx_failure_kind kind, const char *text)
+{
+    const struct lx_workload_container *at = place(workload, pod);
+    lx_auto(str) char *who = at ? subject(at) : NULL;
+    lx_failure_set(failure, kind, "job %s failed: %s%s%s", workload->job_name, who ? who : "",
+                   who ? ": " : "", text);
+    if (at)
+        detail(&failure->step, at->step_key && *at->step_key ? at->step_key : at->key);
+}
+
 /* The pod as a whole was stopped: that explains its containers' exit codes. */
 static bool fail_pod(const struct lx_workload *workload, const struct lx_pod *pod,
                      struct lx_failure *failure)
 {
     bool failed = lx_streq(pod->phase, "Failed");
     if (failed && (*pod->reason || *pod->message)) {
-        lx_failure_set(failure, *pod->reason ? kind_of_pod(pod->reason) : LX_FAIL_NODE_REFUSED,
-                       "job %s failed: %s%s%s", workload->job_name, pod->reason,
-                       *pod->reason && *pod->message ? ": " : "", pod->message);
+        lx_auto(str) char *text =
+            lx_strf("%s%s%s", pod->reason, *pod->reason && *pod->message ? ": " : "", pod->message);
+        fail_at(workload, pod, failure,
+                *pod->reason ? kind_of_pod(pod->reason) : LX_FAIL_NODE_REFUSED, text);
         detail(&failure->reason, pod->reason);
         return true;
     }
     if (*pod->disruption) {
         lx_auto(str) char *reason = lx_strndup(pod->disruption, strcspn(pod->disruption, ":"));
-        lx_failure_set(failure, kind_of_pod(reason), "job %s failed: %s", workload->job_name,
-                       pod->disruption);
+        fail_at(workload, pod, failure, kind_of_pod(reason), pod->disruption);
         detail(&failure->reason, reason);
         return true;
     }
@@ -171,12 +207,6 @@ static enum lx_failure_kind kind_of_end(const struct lx_container *c)
     if (lx_streq(c->reason, "StartError") || lx_streq(c->reason, "ContainerCannotRun"))
         return LX_FAIL_CONTAINER_CREATE;
     return LX_FAIL_EXIT_CODE;
-}
-
-/* "step step.0.run", or the key of a container that is no step. free(). */
-static char *subject(const struct lx_workload_container *w)
-{
-    return w->step_key && *w->step_key ? lx_strf("step %s", w->step_key) : lx_strdup(w->key);
 }
 
 void lx_fail_memory(const struct lx_workload *workload, const struct lx_container *c,
@@ -224,11 +254,10 @@ static enum lx_verdict fail(const struct lx_evidence *evidence, struct lx_failur
     const struct lx_container *c = first_failed(workload, pod);
     if (c && (!pod->deleting || kind_of_end(c) != LX_FAIL_EXIT_CODE))
         fail_container(workload, c, failure);
-    else if (pod->deleting || evidence->deleted)
-        lx_failure_set(failure, LX_FAIL_POD_DELETED,
-                       "job %s failed: pod %s was deleted before it ended", workload->job_name,
-                       pod->name);
-    else
+    else if (pod->deleting || evidence->deleted) {
+        lx_auto(str) char *text = lx_strf("pod %s was deleted before it ended", pod->name);
+        fail_at(workload, pod, failure, LX_FAIL_POD_DELETED, text);
+    } else
         lx_failure_set(failure, LX_FAIL_INTERNAL,
                        "job %s failed: pod %s ended as %s without all containers having succeeded",
                        workload->job_name, pod->name, pod->phase);

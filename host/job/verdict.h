@@ -45,6 +45,10 @@ enum lx_verdict lx_verdict_of(const struct lx_evidence *evidence, struct lx_fail
 enum lx_verdict lx_verdict_of_logs(const struct lx_workload *workload,
                                    const enum lx_log_state *logs, struct lx_failure *failure);
 
+/* Where a pod is: the first container that runs or failed, "step step.0.run" or "setup.workspace";
+ * NULL before the first one began, and after the last one succeeded. free(). */
+char *lx_verdict_place(const struct lx_workload *workload, const struct lx_pod *pod);
+
 /* What a pod waits for that may never come. */
 struct lx_stuck {
     enum lx_failure_kind kind;          /* LX_FAIL_NONE: it does not wait in vain */

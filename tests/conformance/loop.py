@@ -160,12 +160,23 @@ row("4", "after an empty dequeue: the poll interval", "polling", lambda w: min(g
 
 
 @scenario
+def runtime_waiting(w):
+    w.start(brief(), script=Script(waiting=("ContainerCreating", "")),
+            EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="1s").marked().stopped()
+
+
+@scenario
 def runtime(w):
     w.start(brief(), script=Script(hold=True), EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="1s").marked().stopped()
 
 
 row("4", "EXECUTOR_MAXIMUM_RUNTIME_PER_JOB: the text, with the limit as Go prints it", "runtime",
-    lambda w: has(mark(w).json["errorMessage"], "job exceeded maximum execution time of 1s"))
+    lambda w: has(mark(w).json["errorMessage"],
+                  "job exceeded maximum execution time of 1s: setup.workspace has not ended"))
+row("4", "EXECUTOR_MAXIMUM_RUNTIME_PER_JOB: a pod that never started: what it waits for",
+    "runtime_waiting", lambda w: has(mark(w).json["errorMessage"], "its pod never started: "
+                                     "container setup-workspace waits on node node-1: "
+                                     "ContainerCreating"))
 row("4", "EXECUTOR_MAXIMUM_RUNTIME_PER_JOB: objects are deleted", "runtime",
     lambda w: equal([len(m) for m in w.kube.made.values()], [0] * 4))
 row("4", "EXECUTOR_MAXIMUM_RUNTIME_PER_JOB: errored, not failed", "runtime",

@@ -136,8 +136,8 @@ static const struct row rows[] = {
     {"setup out of memory", "Failed", "setup=137:OOMKilled step=w main=w", 0, 0, 0, 0, BAD(OUT_OF_MEMORY, "setup.workspace: killed")},
     {"out of memory and deleted", "Failed", "setup=0 step=137:OOMKilled main=w", DELETING, 0, 0, 0, BAD(OUT_OF_MEMORY, "out of memory")},
     /* Stopped from outside: that explains the exit codes. */
-    {"evicted", "Failed", "setup=0 step=137:Error main=w", 0, "Evicted", 0, 0, BAD(EVICTED, "job job-1 failed: Evicted: because")},
-    {"evicted before it ran", "Failed", "", 0, "Evicted", 0, 0, BAD(EVICTED, "Evicted")},
+    {"evicted", "Failed", "setup=0 step=137:Error main=w", 0, "Evicted", 0, 0, BAD(EVICTED, "job job-1 failed: step a: Evicted: because")},
+    {"evicted before it ran", "Failed", "", 0, "Evicted", 0, 0, BAD(EVICTED, "job job-1 failed: Evicted")},
     {"step alone told to end, ends with 0", "Failed", "step=0", SHARED, "Evicted", 0, 0, BAD(EVICTED, "Evicted")},
     {"the same by the condition alone", "Succeeded", "step=0", SHARED, 0, "EvictionByEvictionAPI: Eviction API: evicting", 0, BAD(EVICTED, "EvictionByEvictionAPI")},
     {"the same by a deletion", "Succeeded", "step=0", SHARED | DELETING, 0, 0, 0, BAD(POD_DELETED, "deleted before it ended")},
@@ -145,7 +145,7 @@ static const struct row rows[] = {
     {"node under pressure", "Failed", "setup=0 step=137 main=w", 0, 0, "TerminationByKubelet: The node was low on resource: memory", 0, BAD(EVICTED, "low on resource")},
     {"preempted", "Failed", "setup=0 step=143 main=w", DELETING, 0, "PreemptionByScheduler: preempting", 0, BAD(PREEMPTED, "PreemptionByScheduler")},
     {"preempted by a critical pod", "Failed", "setup=0 step=137 main=w", 0, "Preempting", 0, 0, BAD(PREEMPTED, "Preempting")},
-    {"preempted and gone", "Running", "setup=0 step=r main=w", DELETING | DELETED, 0, "PreemptionByScheduler: preempting", 0, BAD(PREEMPTED, "PreemptionByScheduler")},
+    {"preempted and gone", "Running", "setup=0 step=r main=w", DELETING | DELETED, 0, "PreemptionByScheduler: preempting", 0, BAD(PREEMPTED, "job job-1 failed: step a: PreemptionByScheduler")},
     {"node lost", "Failed", "setup=0 step=r main=w", 0, "NodeLost", 0, 0, BAD(NODE_LOST, "NodeLost")},
     {"node shut down", "Failed", "setup=0 step=137 main=w", 0, "Terminated", 0, 0, BAD(NODE_LOST, "Terminated")},
     {"node shut down (older)", "Failed", "setup=0 step=137 main=w", 0, "NodeShutdown", 0, 0, BAD(NODE_LOST, "NodeShutdown")},
@@ -158,7 +158,7 @@ static const struct row rows[] = {
     /* Deleted, vanished. */
     {"ending", "Running", "setup=0 step=0 main=r", DELETING, 0, 0, 0, OPEN},
     {"ending during its init containers", "Pending", "setup=0 step=r main=w", DELETING, 0, 0, 0, OPEN},
-    {"deleted while it ran", "Running", "setup=0 step=0 main=r", DELETING | DELETED, 0, 0, 0, BAD(POD_DELETED, "pod pod-1 was deleted before it ended")},
+    {"deleted while it ran", "Running", "setup=0 step=0 main=r", DELETING | DELETED, 0, 0, 0, BAD(POD_DELETED, "job job-1 failed: main: pod pod-1 was deleted before it ended")},
     {"deleted, step told to end", "Failed", "setup=0 step=143:Error main=w", DELETING, 0, 0, 0, BAD(POD_DELETED, "deleted before it ended")},
     {"vanished in a gap", "Pending", "setup=0 step=r main=w", DELETED, 0, 0, 0, BAD(POD_DELETED, "deleted before it ended")},
     {"vanished before it began", "Pending", "", DELETED, 0, 0, 0, BAD(POD_DELETED, "deleted before it ended")},
