@@ -89,9 +89,9 @@ static char *pod_at(const struct lx_run *run)
         return lx_strdup("");
     const struct lx_container *first = &pod->containers[0];
     if (first->state == LX_CONTAINER_WAITING)
-        return lx_strf(": its pod never started: container %s waits on node %s: %s%s%s",
-                       first->name, pod->node, first->reason, *first->message ? ": " : "",
-                       first->message);
+        return lx_strf(": its pod never started: container %s waits on node %s for its image or a "
+                       "volume (%s), see the pod's events",
+                       first->name, pod->node, first->reason);
     lx_auto(str) char *place = lx_verdict_place(run->workload, pod);
     return place ? lx_strf(": %s has not ended", place) : lx_strdup("");
 }

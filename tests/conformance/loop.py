@@ -175,8 +175,8 @@ row("4", "EXECUTOR_MAXIMUM_RUNTIME_PER_JOB: the text, with the limit as Go print
                   "job exceeded maximum execution time of 1s: setup.workspace has not ended"))
 row("4", "EXECUTOR_MAXIMUM_RUNTIME_PER_JOB: a pod that never started: what it waits for",
     "runtime_waiting", lambda w: has(mark(w).json["errorMessage"], "its pod never started: "
-                                     "container setup-workspace waits on node node-1: "
-                                     "ContainerCreating"))
+                                     "container setup-workspace waits on node node-1 "
+                                     "for its image or a volume (ContainerCreating)"))
 row("4", "EXECUTOR_MAXIMUM_RUNTIME_PER_JOB: objects are deleted", "runtime",
     lambda w: equal([len(m) for m in w.kube.made.values()], [0] * 4))
 row("4", "EXECUTOR_MAXIMUM_RUNTIME_PER_JOB: errored, not failed", "runtime",
