@@ -144,12 +144,19 @@ static bool runs(const struct lx_executor *ex, const struct origin *origin)
     return false;
 }
 
-/* Whether what has the name of a `left` item is what was left. (A Job is deleted by its UID.) */
+/* Whether what has the name of a `left` item is what was left: of the same run, or where that is
+ * not known, of a job that does not run. (A Job is deleted by its UID.) */
 static bool is_meant(void *arg, const json_t *metadata)
 {
     const struct item *item = arg;
-    return item->left && lx_streq(tag_of(metadata), item->left->tag) &&
-           lx_owner_is_executor(item->ex, metadata);
+    if (!item->left || !lx_owner_is_executor(item->ex, metadata))
+        return false;
+    if (item->left->tag && *item->left->tag)
+        return lx_streq(tag_of(metadata), item->left->tag);
+    struct origin origin = origin_of(metadata);
+    bool idle = !runs(item->ex, &origin);
+    origin_done(&origin);
+    return idle;
 }
 
 /* ---- Removing ---- */

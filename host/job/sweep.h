@@ -30,7 +30,7 @@ struct lx_left {
     enum lx_kube_kind kind;
     char *name;
     char *uid; /* NULL: unknown; then */
-    char *tag; /* of the run that made it */
+    char *tag; /* of the run that made it; NULL or "": unknown, too */
 };
 
 /* The run ends without having deleted this one: each sweep tries again, and so does a later process

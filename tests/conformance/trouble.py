@@ -228,6 +228,17 @@ class Paged(Kube):
 
 
 @scenario
+def sweep_untagged(w):
+    """Pods that do not say of which run they are, where Jobs may not be listed."""
+    def prepare(w):
+        w.kube.forbidden.add(("list", "jobs"))
+        for pod in w.kube.made["pods"].values():
+            del pod["metadata"]["annotations"]["lunexec.dev/run"]
+    sweeping(w, prepare)
+    swept_in_the_end(w)
+
+
+@scenario
 def sweep_paged(w):
     w.kube = Paged()
     sweeping(w, lambda w: None)
@@ -242,6 +253,8 @@ row("7.5", "the sweep: what belongs to a Job that it has removed is tried again,
     "too, and said once", "sweep_refused", lambda w: nothing_of(w) or equal(w.facts["left"], []) or
     equal(len(re.findall("lvl=warn.*cannot be removed now", w.log)), 1))
 row("7.5", "the sweep: an API server in trouble is asked again in the next round", "sweep_failing",
+    lambda w: nothing_of(w))
+row("7.5", "the sweep: of whatever run a Job was, what belongs to it goes with it", "sweep_untagged",
     lambda w: nothing_of(w))
 row("7.5", "the sweep: a list in pages is read to its end", "sweep_paged", lambda w: nothing_of(w))
 
