@@ -322,8 +322,8 @@ static int claim(struct lx_workspace *workspace, struct lx_err *err)
 {
     const char *name = workspace->opts->executor_name;
     struct lx_err why;
-    (void)unlink(
-        workspace->owner_path); /* it may be another user's, who could not be overwritten */
+    /* It may be another user's file, which can be removed but not written. */
+    (void)unlink(workspace->owner_path);
     if (lx_file_write(workspace->owner_path, name, strlen(name), 0644, &why) < 0)
         return unusable(workspace, why.text, err);
     return 0;
