@@ -22,7 +22,6 @@ static void remember(struct lx_entry *entry, const struct lx_err *err, const cha
     lx_log(entries->opts->log, LX_LOG_WARN, "log entry failed", LX_STR("job", entries->job->uid),
            LX_STR("key", entry->key), LX_STR("doing", doing), LX_ERR(err));
     entry->wrong = true;
-    lx_entry_record(entry);
     if (entries->has_error)
         return;
     entries->error = *err;
@@ -167,6 +166,7 @@ static void note_write(struct lx_entry *entry, int result, const struct lx_err *
     if (result < 0) {
         remember(entry, err, "keeping the log");
         entry->broken = true;
+        lx_entry_record(entry);
     }
     changed(entry->entries);
 }
@@ -361,6 +361,7 @@ static void on_added(void *arg, int64_t id, const struct lx_err *err)
     if (err) {
         entry->failed = true;
         remember(entry, err, "adding it");
+        lx_entry_record(entry);
         if (err->code == LX_E_NOT_FOUND)
             entry->entries->abandoned = true;
     } else {
@@ -383,6 +384,7 @@ static void on_updated(void *arg, const struct lx_err *err)
     } else if (entry->sending_final || err->code == LX_E_NOT_FOUND) {
         entry->failed = true;
         remember(entry, err, "updating it");
+        lx_entry_record(entry);
         if (err->code == LX_E_NOT_FOUND)
             entry->entries->abandoned = true;
     } else {
