@@ -454,7 +454,7 @@ def asked_after(w):
 
 
 row("12d", "a Job that does not go away is asked after less and less often", "asked_after",
-    lambda w: 2 < w.facts["deletes"] < 14)
+    lambda w: 2 < w.facts["deletes"] < 20)
 
 
 class Slow(Frontend):
