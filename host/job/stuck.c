@@ -187,7 +187,7 @@ static void fail_container(const struct lx_stuck *stuck, const struct lx_workloa
         const struct lx_workload_container *w = &workload->containers[i];
         if (!lx_streq(w->name, stuck->blocked->name))
             continue;
-        step = w->step_key && *w->step_key ? w->step_key : w->key;
+        step = lx_workload_step(w);
         if (is_about_image(stuck->kind) && w->planned_image)
             image = w->planned_image;
     }

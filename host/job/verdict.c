@@ -173,7 +173,7 @@ static void fail_at(const struct lx_workload *workload, const struct lx_pod *pod
     lx_failure_set(failure, kind, "job %s failed: %s%s%s", workload->job_name, who ? who : "",
                    who ? ": " : "", text);
     if (at)
-        detail(&failure->step, at->step_key && *at->step_key ? at->step_key : at->key);
+        detail(&failure->step, lx_workload_step(at));
 }
 
 /* The pod as a whole was stopped: that explains its containers' exit codes. */
@@ -241,7 +241,7 @@ static void fail_container(const struct lx_workload *workload, const struct lx_c
                        plain ? "" : " (", plain ? "" : c->reason, plain ? "" : ")",
                        *c->message ? ": " : "", c->message);
     failure->exit_code = c->exit_code;
-    detail(&failure->step, w->step_key && *w->step_key ? w->step_key : w->key);
+    detail(&failure->step, lx_workload_step(w));
     detail(&failure->reason, c->reason);
 }
 

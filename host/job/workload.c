@@ -290,6 +290,11 @@ int lx_workload_new(const struct lx_executor_opts *opts, const struct lx_job *jo
     return 0;
 }
 
+const char *lx_workload_step(const struct lx_workload_container *container)
+{
+    return container->step_key && *container->step_key ? container->step_key : container->key;
+}
+
 void lx_workload_free(struct lx_workload *workload)
 {
     if (!workload)

@@ -36,6 +36,9 @@ struct lx_workload {
     struct lx_cargo *cargo; /* single pod: what its first container writes; else NULL */
 };
 
+/* The key of the container's step; of one that is no step, its own. Borrowed. */
+const char *lx_workload_step(const struct lx_workload_container *container);
+
 /* What follows lx_workload_base in the names of what is made before a Job. */
 #define LX_SECRET_SUFFIX "-secrets"
 #define LX_PULL_SECRET_SUFFIX "-pull"
