@@ -14,7 +14,7 @@ from frontend import Frontend, payload
 from httpd import Drop
 from kube import Kube, Script, status
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN
-from restart import TEXT, begin, held, marked_once, of, restart_row, shown
+from restart import TEXT, begin, held, marked_once, of, restart_row, restarted, shown
 from shared import repository
 from suite import equal, has, row, scenario
 
@@ -342,9 +342,7 @@ def shared_killed_in_step(w):
     w.go = threading.Event()
     shared(w, Kube(Script(logs={"step-kubernetes-step-0-run": TEXT}, act=act)))
     shown(w, "step.kubernetes.step.0.run", "three")
-    w.executor.kill()
-    w.executor.start()
-    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
+    restarted(w)
     w.go.set()
     shared_ends(w)
 

@@ -48,6 +48,15 @@ def held(**more):
     return Script(logs={"setup-workspace": TEXT, CONTAINER: TEXT}, hold=True, **more)
 
 
+def restarted(w, meanwhile=None):
+    """Kills the executor and starts it again, until it takes up its jobs."""
+    w.executor.kill()
+    if meanwhile:
+        meanwhile()
+    w.executor.start()
+    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
+
+
 def remove_behind_its_back(w, name=NAME):
     with w.kube.lock:
         w.kube.stubborn = False
@@ -73,9 +82,7 @@ def evicted_after_restart(w):
     script.hold, script.logs, script.then = True, {"setup-workspace": TEXT}, Script()
     begin(w, script, **AGAIN)
     shown(w, "setup.workspace", "three")
-    w.executor.kill()
-    w.executor.start()
-    w.until(lambda: len(w.frontend.of("heartbeat")) > 0, "a heartbeat")
+    restarted(w)
     w.kube.release()
     w.marked().stopped()
 
@@ -90,9 +97,7 @@ def memory_after_restart(w):
     begin(w, held(exits={CONTAINER: 137}, reasons={CONTAINER: "OOMKilled"}),
           EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="3Gi")
     shown(w, "setup.workspace", "three")
-    w.executor.kill()
-    w.executor.start()
-    w.until(lambda: len(w.frontend.of("heartbeat")) > 0, "a heartbeat")
+    restarted(w)
     w.kube.release()
     w.marked().stopped()
 
@@ -135,9 +140,7 @@ def killed_in_second_attempt(w):
     begin(w, script, **AGAIN)
     w.until(lambda: len(of(w, "setup.workspace")) == 2 and
             "three" in of(w, "setup.workspace")[1].get("out", ""), "output of attempt 2")
-    w.executor.kill()
-    w.executor.start()
-    w.until(lambda: len(w.frontend.of("heartbeat")) > 0, "a heartbeat")
+    restarted(w)
     w.kube.release()
     w.marked().stopped()
 

@@ -15,7 +15,7 @@ from kube import Kube, Script, status
 from leftovers import EVERY, gone, litter, rounds, state_dir
 from metrics import port
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, after, outcome
-from restart import TEXT, begin, edit_journal, held, marked_once, of, restart_row, shown
+from restart import TEXT, begin, edit_journal, held, marked_once, of, restart_row, restarted, shown
 from stops import nothing_left
 from suite import equal, has, row, scenario
 
@@ -283,15 +283,16 @@ restart_row("a record that cannot be read costs its own job only, and is said", 
             has(w.log, "the journal has a job that cannot be read"))
 
 
+def append(path, data):
+    with open(path, "ab") as file:
+        file.write(data)
+
+
 @scenario
 def journal_torn(w):
     begin(w, held())
     shown(w, "setup.workspace", "three")
-    w.executor.kill()
-    with open(w.executor.log_path.with_name("state") / "journal", "ab") as journal:
-        journal.write(b"LXJ1\1\0")
-    w.executor.start()
-    w.until(lambda: len(w.frontend.of("heartbeat")) > 0, "a heartbeat")
+    restarted(w, lambda: append(w.executor.log_path.with_name("state") / "journal", b"LXJ1\1\0"))
     w.kube.release()
     w.marked().stopped()
 
@@ -306,11 +307,9 @@ def journal_damaged(w):
     """A byte of a log entry's record has changed on the disk."""
     begin(w, held())
     shown(w, "setup.workspace", "three")
-    w.executor.kill()
     path = w.executor.log_path.with_name("state") / "journal"
-    path.write_bytes(path.read_bytes().replace(b'"key":"setup.workspace"', b'"key":"setup.workspXce"', 1))
-    w.executor.start()
-    w.until(lambda: len(w.frontend.of("heartbeat")) > 0, "a heartbeat")
+    restarted(w, lambda: path.write_bytes(path.read_bytes().replace(
+        b'"key":"setup.workspace"', b'"key":"setup.workspXce"', 1)))
     w.kube.release()
     w.marked().stopped()
 

@@ -9,7 +9,8 @@ from frontend import Frontend, payload, step
 from killed import shared, shared_ends, state_dir_empty
 from kube import STAMP, Kube, Script, status
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, ended
-from restart import (TEXT, begin, entries, marked_once, of, remove_behind_its_back, restart_row, shown)
+from restart import (TEXT, begin, entries, marked_once, of, remove_behind_its_back, restart_row, restarted,
+                     shown)
 from shared import repository
 from suite import equal, has, row, scenario
 
@@ -101,9 +102,7 @@ def undelivered_then_killed(w):
     begin(w, Script(logs={"setup-workspace": TEXT, CONTAINER: TEXT}, act=act),
           rules=[("addExecutionLogEntry", (400, "no"))])
     shown(w, RUN, "three")
-    w.executor.kill()
-    w.executor.start()
-    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
+    restarted(w)
     w.go.set()
     w.marked().stopped()
 
@@ -157,10 +156,7 @@ def results_shorter_after_restart(w):
     w.kube, w.frontend = Kube(Script(logs={POST_CONTAINER: TEXT}, act=act)), Frontend()
     w.start(WITH_RESULTS, keep_state=True)
     shown(w, POST, "three")
-    w.executor.kill()
-    w.kube.script.logs[POST_CONTAINER] = "one\n"
-    w.executor.start()
-    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
+    restarted(w, lambda: w.kube.script.logs.update({POST_CONTAINER: "one\n"}))
     w.go.set()
     w.marked().stopped()
 
