@@ -33,9 +33,10 @@ static char **claimed_uids(const struct lx_executor *ex)
     return uids;
 }
 
-/* The frontend counts a job of an earlier process as ours. */
+/* The frontend counts the job as ours; of one of an earlier process that is news. */
 static void confirm(struct lx_run *run)
 {
+    run->heard_ms = run->ex->beat_ms;
     if (!run->adopted || run->confirmed)
         return;
     run->confirmed = true;

@@ -81,6 +81,8 @@ struct lx_run {
     const struct lx_state *state;
     enum lx_state_id state_id;
     uint64_t taken_ms;    /* when this process had it first */
+    uint64_t heard_ms;    /* when the frontend was asked last that said that it is ours */
+    bool unheard;         /* CREATING: that is too long ago, and was said */
     uint64_t started_ms;  /* only for how long ago: it may be before what the clock can say */
     int64_t started_wall; /* ms since 1970, for a later process */
 

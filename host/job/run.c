@@ -190,7 +190,7 @@ static struct lx_run *run_new(struct lx_executor *ex, struct lx_job *job, uint64
         left = limit;
     run->ex = ex;
     run->job = job;
-    run->taken_ms = lx_now_ms();
+    run->taken_ms = run->heard_ms = lx_now_ms();
     run->started_ms = run->taken_ms - age_ms;
     run->started_wall = lx_wall_ms() - (int64_t)age_ms;
     run->attempt = 1;

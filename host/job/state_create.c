@@ -10,6 +10,11 @@
 /* An API server that restarts is waited for; the job's own time ends every wait. */
 #define CREATE_PATIENCE_MS 300000
 
+/* The frontend gives a job to another executor when it has not heard of it for 25 s. What we made
+ * after that could run beside what the other one makes. */
+#define HEARD_MS 20000
+#define UNHEARD_PAUSE_MS 500
+
 /* How long the answer to a create is waited for once the job is to end. */
 #define ANSWER_PATIENCE_MS 10000
 
@@ -77,6 +82,22 @@ static void on_created(void *arg, const struct lx_kube_result *result)
     }
 }
 
+/* Whether the frontend still counts the job as ours, as far as is known; else it is waited for. */
+static bool is_ours(struct lx_run *run)
+{
+    if (lx_now_ms() - run->heard_ms < HEARD_MS) {
+        run->unheard = false;
+        return true;
+    }
+    if (!run->unheard)
+        lx_log(run->ex->opts.log, LX_LOG_WARN,
+               "nothing is made for a job before the frontend answers a heartbeat again",
+               LX_STR("job", run->job->uid));
+    run->unheard = true;
+    lx_timer_start(run->wait, UNHEARD_PAUSE_MS, 0);
+    return false;
+}
+
 void lx_state_creating(struct lx_run *run)
 {
     struct lx_executor *ex = run->ex;
@@ -88,6 +109,8 @@ void lx_state_creating(struct lx_run *run)
         lx_run_go(run, LX_STATE_PENDING);
         return;
     }
+    if (!is_ours(run))
+        return;
     struct lx_manifests manifests = lx_run_manifests(run);
     lx_auto(json) json_t *manifest =
         lx_manifests_object(&manifests, object, run->manifest, run->job_uid, &err);

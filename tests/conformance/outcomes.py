@@ -158,6 +158,27 @@ row("7.4", "a wrong answer of retry() is in the executor's log", "again_wrong",
 
 
 @scenario
+def again_unheard(w):
+    """The frontend does not answer heartbeats any more, for so long that it gives jobs to others."""
+    script = after("Evicted")
+    script.hold = True
+    w.start(payload(dockerSteps=ONE), script=script, **AGAIN)
+    w.called("heartbeat", 2)
+    w.frontend.rules.append(("heartbeat", [(500, "x")] * 100000))
+    w.called("heartbeat", 7, 40)
+    w.kube.release()
+    w.until(lambda: "nothing is made for a job before" in w.executor.log, "the wait")
+    w.facts["made"] = list(w.kube.names)
+    w.frontend.rules.clear()
+    w.marked().stopped()
+
+
+row("7.4", "no attempt begins while nobody knows whether the job is given to somebody else",
+    "again_unheard", lambda w: equal((w.facts["made"], w.kube.names, w.frontend.marks()[0].name),
+                                     ([NAME], [NAME, NAME + "-attempt-2"], "markComplete")))
+
+
+@scenario
 def cancelled_between(w):
     """While the next attempt waits for its time."""
     w.start(payload(dockerSteps=ONE), script=after("NodeShutdown"), **AGAIN)
