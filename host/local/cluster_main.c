@@ -96,6 +96,7 @@ static void done(struct lx_cluster *c)
     }
     lx_serve_free(c->serve);
     lx_loop_free(c->loop);
+    lx_orphans_kill();
     free(c->token);
     free(c->root);
     free(c->tools);
@@ -111,6 +112,8 @@ int lx_cluster_main(int argc, char **argv)
         .name = "cluster stand-in", .on_request = on_request, .on_control = on_control, .arg = &c};
     c.bwrap = lx_strdup("/usr/bin/bwrap");
     int rc = options(&c, argc, argv, &opts, &err);
+    if (rc == 0)
+        rc = lx_orphans_adopt(&err);
     if (rc == 0)
         rc = lx_loop_new(&c.loop, &err);
     if (rc == 0) {

@@ -33,6 +33,11 @@ def kube(bench, method, path, body=None):
     return call(bench.cluster.port, method, path, body, headers)
 
 
+def is_there(command):
+    return subprocess.run(["pgrep", "-f", f"^{command}$"], stdout=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
 def job(name, *scripts, **spec):
     containers = [{"name": f"c{i}", "image": "any", "command": ["sh", "-c", text],
                    "workingDir": "/job", "volumeMounts": [{"name": "data", "mountPath": "/job"}]}
@@ -355,15 +360,25 @@ class Cluster(unittest.TestCase):
         log = kube(self.bench, "GET", f"{NS}/pods/{pod['metadata']['name']}/log")[1]
         self.assertIn("No such file", log)
 
-    def test_ends_with_standard_input(self):
-        self.start()
-        kube(self.bench, "POST", JOBS, job("orphan", "sleep 4242"))
-        pod_when(self.bench, "orphan", lambda p: p["status"]["phase"] == "Running")
+    def ends_with_standard_input(self, name, seconds):
+        """`seconds`: another number for each test, by which its process is known on the machine"""
+        kube(self.bench, "POST", JOBS, job(name, f"sleep {seconds}"))
+        pod_when(self.bench, name, lambda p: p["status"]["phase"] == "Running")
+        wait_for("the process to be there", lambda: is_there(f"sleep {seconds}"), 5)
         self.bench.cluster.popen.stdin.close()
         self.assertEqual(self.bench.cluster.wait(5), 0)
-        wait_for("the container to die",
-                 lambda: subprocess.run(["pgrep", "-f", "sleep 4242"], stdout=subprocess.DEVNULL,
-                                        check=False).returncode == 1, 5)
+        wait_for("the container to die", lambda: not is_there(f"sleep {seconds}"), 5)
+
+    def test_ends_with_standard_input(self):
+        self.start()
+        self.ends_with_standard_input("ends", 4242)
+
+    def test_nothing_outlives_it(self):
+        sandbox = self.bench.dir / "sandbox"
+        sandbox.write_text("#!/bin/sh\nfor last; do :; done\nsetsid sh -c \"$last\" &\nwait\n")
+        sandbox.chmod(0o755)
+        self.bench.start_cluster("--bwrap", str(sandbox))
+        self.ends_with_standard_input("outlives", 4243)
 
 
 class Frontend(unittest.TestCase):

@@ -1,0 +1,42 @@
+/*
+ * What a container leaves behind when its sandbox is killed at the wrong moment: bubblewrap binds
+ * its inner process to its own life only after having started it.
+ */
+#include "cluster.h"
+
+#include "lunexec/text.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int lx_orphans_adopt(struct lx_err *err)
+{
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1))
+        return lx_fail_errno(err, errno, "becoming the parent of what containers leave behind");
+    return 0;
+}
+
+/* Whether there was one; a process that ended counts until it was waited for. */
+static bool kill_children(void)
+{
+    lx_auto(str) char *path = lx_strf("/proc/self/task/%lld/children", (long long)getpid());
+    FILE *children = fopen(path, "re");
+    bool any = false;
+    long long pid;
+    if (!children)
+        return false;
+    for (; fscanf(children, "%lld", &pid) == 1; any = true)
+        (void)kill((pid_t)pid, SIGKILL);
+    (void)fclose(children);
+    return any;
+}
+
+void lx_orphans_kill(void)
+{
+    while (kill_children() && waitpid(-1, NULL, 0) > 0)
+        continue;
+}
