@@ -61,22 +61,31 @@ static void on_request(void *arg, struct lx_httpd_req *req)
         reply_text(req, 404, "not found\n");
 }
 
-int lx_health_new(struct lx_loop *loop, const char *address, struct lx_metrics *metrics,
-                  struct lx_health **ret_health, struct lx_err *err)
+int lx_health_address(const char *address, char **ret_host, unsigned *ret_port, struct lx_err *err)
 {
     const char *colon = strrchr(address, ':');
     uint64_t port = 0;
     if (!colon || lx_parse_u64(colon + 1, &port) < 0 || port > 65535)
-        return lx_fail(err, LX_E_INVALID,
-                       "invalid LUNEXEC_LISTEN \"%s\": must be host:port, :port or off", address);
+        return lx_fail(err, LX_E_INVALID, "must be host:port, :port or off");
     size_t len = (size_t)(colon - address);
     bool bracketed = len > 1 && address[0] == '[' && address[len - 1] == ']';
-    lx_auto(str) char *host = lx_strndup(address + bracketed, bracketed ? len - 2 : len);
+    *ret_host = lx_strndup(address + bracketed, bracketed ? len - 2 : len);
+    *ret_port = (unsigned)port;
+    return 0;
+}
+
+int lx_health_new(struct lx_loop *loop, const char *address, struct lx_metrics *metrics,
+                  struct lx_health **ret_health, struct lx_err *err)
+{
+    lx_auto(str) char *host = NULL;
+    unsigned port;
+    if (lx_health_address(address, &host, &port, err) < 0)
+        return lx_wrap(err, "LUNEXEC_LISTEN \"%s\"", address);
     struct lx_health *health = lx_alloc(sizeof *health);
     health->metrics = metrics;
     struct lx_httpd_opts opts = {
         .address = *host ? host : NULL,
-        .port = (unsigned)port,
+        .port = port,
         .max_connections = 32,
         .max_body = 4096,
         .idle_timeout_s = 15,

@@ -11,7 +11,11 @@
 
 struct lx_health;
 
-/* Listens on `address` ("host:port", ":port"). `metrics` is borrowed. */
+/* The parts of "host:port", "[IPv6 address]:port" or ":port", whose host is "", which free()
+ * releases; else LX_E_INVALID, whose text says what is expected. */
+int lx_health_address(const char *address, char **ret_host, unsigned *ret_port, struct lx_err *err);
+
+/* Listens on `address`, as above. `metrics` is borrowed. LX_E_INVALID, or as lx_httpd_new. */
 int lx_health_new(struct lx_loop *loop, const char *address, struct lx_metrics *metrics,
                   struct lx_health **ret_health, struct lx_err *err);
 void lx_health_free(struct lx_health *health);

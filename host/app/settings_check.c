@@ -1,5 +1,6 @@
 #include "app/settings_check.h"
 
+#include "app/health.h"
 #include "app/settings_value.h"
 #include "lunexec/parse.h"
 #include "lunexec/plan.h"
@@ -92,6 +93,19 @@ static int check_mask_patterns(const struct lx_settings *s, struct lx_buf *probl
     return 0;
 }
 
+/* Not the original's setting, whose values nothing depended on. */
+static int check_listen(const struct lx_settings *s, const struct lx_env *env,
+                        struct lx_buf *problems)
+{
+    lx_auto(str) char *host = NULL;
+    unsigned port;
+    struct lx_err err;
+    if (!lx_env_find(env, "LUNEXEC_LISTEN", NULL) || lx_streq(s->listen, "off") ||
+        lx_health_address(s->listen, &host, &port, &err) == 0)
+        return 0;
+    return bad_value(problems, "LUNEXEC_LISTEN", s->listen, err.text);
+}
+
 int lx_settings_check(struct lx_settings *s, const struct lx_env *env, struct lx_buf *problems)
 {
     int result = check_frontend(s, problems);
@@ -105,6 +119,7 @@ int lx_settings_check(struct lx_settings *s, const struct lx_env *env, struct lx
     result |= check_queues(s, env, problems);
     result |= check_guardrails(s, problems);
     result |= check_mask_patterns(s, problems);
+    result |= check_listen(s, env, problems);
     if (s->use_firecracker)
         result = problem(problems, "invalid EXECUTOR_USE_FIRECRACKER \"true\": jobs run as "
                                    "Kubernetes Jobs, without Firecracker");

@@ -147,6 +147,8 @@ static void bad_values_get_one_line(void **state)
         {"EXECUTOR_KUBERNETES_RESOURCE_LIMIT_CPU=1e++2", "must be a Kubernetes quantity"},
         {"LUNEXEC_GUARDRAILS={\n\"allow\": [\"nothing\"]}", "invalid LUNEXEC_GUARDRAILS \"{ "},
         {"LUNEXEC_MASK_PATTERNS=a\n{", "invalid LUNEXEC_MASK_PATTERNS"},
+        {"LUNEXEC_LISTEN=6060", "invalid LUNEXEC_LISTEN \"6060\": must be host:port, :port or off"},
+        {"LUNEXEC_LISTEN=:65536", "invalid LUNEXEC_LISTEN \":65536\""},
         {"EXECUTOR_QUEUE_NAMES=batches", "both EXECUTOR_QUEUE_NAME and EXECUTOR_QUEUE_NAMES"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
