@@ -88,7 +88,7 @@ static void hand_over(void *arg)
 static void on_handover(void *arg, int signum)
 {
     struct app *app = arg;
-    bool waits = app->state && !app->executor;
+    bool waits = app->settings.state_dir && !app->executor;
     if (waits || (app->state && lx_state_journal(app->state))) {
         lx_log(app->log, LX_LOG_INFO, "asked to hand over", LX_INT("signal", signum));
         hand_over(app);
@@ -131,29 +131,6 @@ static struct lx_executor_opts executor_opts(struct app *app)
     return opts;
 }
 
-static void on_ping(void *arg, const struct lx_err *err)
-{
-    struct app *app = arg;
-    struct lx_err new_err;
-    struct lx_executor_opts opts = executor_opts(app);
-    if (err) {
-        lx_auto(str) char *text =
-            lx_strf("the frontend refuses EXECUTOR_FRONTEND_PASSWORD \"***\", "
-                    "is it the executors.accessToken of the site "
-                    "configuration? (%s)",
-                    err->text);
-        fail(app, text);
-    } else if (lx_executor_new(&opts, &app->executor, &new_err) < 0) {
-        fail(app, new_err.text);
-    } else {
-        lx_log(app->log, LX_LOG_INFO, "ready", LX_STR("executor", app->executor_name),
-               LX_STR("queue", app->queue_label), LX_STR("policy", lx_policy_hash(opts.policy)));
-        lx_reload_attach(app->reload, app->executor);
-        lx_health_set_ready(app->health, true);
-        lx_executor_start(app->executor);
-    }
-}
-
 static int open_queue(struct app *app, struct lx_err *err)
 {
     const struct lx_settings *s = &app->settings;
@@ -180,17 +157,6 @@ static int open_queue(struct app *app, struct lx_err *err)
     return lx_queue_new(app->loop, app->http, &opts, app->log, &app->queue, err);
 }
 
-static void begin(struct app *app)
-{
-    struct lx_err err;
-    if (open_queue(app, &err) < 0) {
-        fail(app, err.text);
-        return;
-    }
-    app->ping =
-        lx_startup_ping(app->loop, app->queue, app->settings.frontend_url, app->log, on_ping, app);
-}
-
 static json_t *policy_status(void *arg)
 {
     const struct app *app = arg;
@@ -205,6 +171,21 @@ static void without_state(struct app *app, const char *why)
            LX_STR("LUNEXEC_STATE_DIR", app->settings.state_dir), LX_STR("error", why));
 }
 
+static void begin(struct app *app)
+{
+    struct lx_executor_opts opts = executor_opts(app);
+    struct lx_err err;
+    if (lx_executor_new(&opts, &app->executor, &err) < 0) {
+        fail(app, err.text);
+        return;
+    }
+    lx_log(app->log, LX_LOG_INFO, "ready", LX_STR("executor", app->executor_name),
+           LX_STR("queue", app->queue_label), LX_STR("policy", lx_policy_hash(opts.policy)));
+    lx_reload_attach(app->reload, app->executor);
+    lx_health_set_ready(app->health, true);
+    lx_executor_start(app->executor);
+}
+
 static void on_state(void *arg, const struct lx_err *err)
 {
     struct app *app = arg;
@@ -212,10 +193,12 @@ static void on_state(void *arg, const struct lx_err *err)
         without_state(app, err->text);
     else
         app->executor_name = lx_state_name(app->state);
+    lx_queue_set_executor_name(app->queue, app->executor_name);
     begin(app);
 }
 
-static void on_git_version(void *arg, const char *version)
+/* Only who can take the jobs of another process over asks it for them. */
+static void on_ping(void *arg, const struct lx_err *err)
 {
     struct app *app = arg;
     struct lx_state_opts opts = {
@@ -227,13 +210,37 @@ static void on_git_version(void *arg, const char *version)
         .asked = on_asked,
         .arg = app,
     };
-    app->git_version = lx_strdup(version);
-    if (opts.dir) {
+    if (err) {
+        lx_auto(str) char *text =
+            lx_strf("the frontend refuses EXECUTOR_FRONTEND_PASSWORD \"***\", "
+                    "is it the executors.accessToken of the site "
+                    "configuration? (%s)",
+                    err->text);
+        fail(app, text);
+    } else if (opts.dir) {
         app->state = lx_state_new(&opts);
+    } else {
+        without_state(app, NULL);
+        begin(app);
+    }
+}
+
+static void on_git_version(void *arg, const char *version)
+{
+    struct app *app = arg;
+    struct lx_err err;
+    app->git_version = lx_strdup(version);
+    if (open_queue(app, &err) < 0) {
+        fail(app, err.text);
         return;
     }
-    without_state(app, NULL);
-    begin(app);
+    lx_auto(str) char *name =
+        app->settings.state_dir ? lx_state_peek_name(app->settings.state_dir) : NULL;
+    if (name) /* pings are heartbeats: under another name they would make an executor of their own
+               */
+        lx_queue_set_executor_name(app->queue, name);
+    app->ping =
+        lx_startup_ping(app->loop, app->queue, app->settings.frontend_url, app->log, on_ping, app);
 }
 
 static void on_policy_ready(void *arg, const struct lx_err *err)

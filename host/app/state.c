@@ -66,24 +66,34 @@ static bool is_name(const char *text)
     return *text;
 }
 
-static int read_name(struct lx_state *state, struct lx_err *err)
+static int load_name(const char *path, char **ret_name, struct lx_err *err)
 {
     lx_auto(buf) struct lx_buf text = LX_BUF_INIT(NAME_MAX_LEN);
-    struct lx_err reason;
-    if (lx_file_read(state->name_path, &text, &reason) < 0) {
-        if (reason.code != LX_E_NOT_FOUND) {
-            *err = reason;
-            return -1;
-        }
-        if (write_name(state, err) < 0)
-            return -1;
-        state->name = lx_strdup(state->opts.new_name);
-        return 0;
-    }
+    if (lx_file_read(path, &text, err) < 0)
+        return -1;
     if (!is_name(lx_buf_str(&text)))
-        return lx_fail(err, LX_E_INVALID, "%s holds no executor name", state->name_path);
-    state->name = lx_buf_take(&text);
+        return lx_fail(err, LX_E_INVALID, "%s holds no executor name", path);
+    *ret_name = lx_buf_take(&text);
     return 0;
+}
+
+static int read_name(struct lx_state *state, struct lx_err *err)
+{
+    if (load_name(state->name_path, &state->name, err) == 0)
+        return 0;
+    if (err->code != LX_E_NOT_FOUND || write_name(state, err) < 0)
+        return -1;
+    state->name = lx_strdup(state->opts.new_name);
+    return 0;
+}
+
+char *lx_state_peek_name(const char *dir)
+{
+    lx_auto(str) char *path = lx_path_join(dir, "executor-name");
+    struct lx_err err;
+    char *name = NULL;
+    (void)load_name(path, &name, &err);
+    return name;
 }
 
 /* ---- The lock ---- */

@@ -28,6 +28,10 @@ struct lx_state *lx_state_new(const struct lx_state_opts *opts);
 /* Lets go of the directory. */
 void lx_state_free(struct lx_state *state);
 
+/* The executor's name that the directory `dir` has, whoever has the directory; NULL: none that can
+ * be read. free(). */
+char *lx_state_peek_name(const char *dir);
+
 /* The executor's name, once ready without an error. Owned by the state. */
 const char *lx_state_name(const struct lx_state *state);
 /* The journal of its jobs, likewise. */

@@ -112,6 +112,12 @@ static void free_const(const char *text)
     free((char *)(uintptr_t)text);
 }
 
+void lx_queue_set_executor_name(struct lx_queue *queue, const char *name)
+{
+    free_const(queue->opts.executor_name);
+    queue->opts.executor_name = copy_str(name);
+}
+
 void lx_queue_probe_free(struct lx_queue_probe *probe)
 {
     if (!probe)

@@ -104,6 +104,8 @@ int lx_queue_new(struct lx_loop *loop, struct lx_http *http, const struct lx_que
                  struct lx_log *log, struct lx_queue **ret_queue, struct lx_err *err);
 /* Cancels what runs: no callback is called any more. Allowed in a callback. NULL is accepted. */
 void lx_queue_free(struct lx_queue *queue);
+/* Calls from now on are made in this name, which must not be empty; it is copied. */
+void lx_queue_set_executor_name(struct lx_queue *queue, const char *name);
 
 /* Every call below returns a handle, never NULL, for lx_queue_cancel; jobs, entries and strings are
  * borrowed until it returns. It reports once, deferred, unless cancelled; err is NULL on success

@@ -16,6 +16,7 @@ class Frontend(Peer):
         self.cancel, self.unknown = set(), set()  # ids as the heartbeat's answer names them
         self.entries = {}  # (queue, job id): number of entries
         self.strict = True  # updates of entries that are not there are refused
+        self.refused = None  # a password that is answered with 401
         self.git_root = None  # a folder of repositories, as <root>/<repositoryName>
         super().__init__(tls)
 
@@ -37,6 +38,8 @@ class Frontend(Peer):
                     if scripted == "drop":
                         raise Drop
                     return scripted
+            if call.headers.get("Authorization") == f"token-executor {self.refused}":
+                return 401, "no such password"
             known = re.fullmatch(r".*/\.executors/(?:queue|files|test)/(.*)", call.path)
             if not known:
                 return 404, "no such route"

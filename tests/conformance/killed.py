@@ -276,6 +276,30 @@ restart_row("a second process that ends while it waits takes nothing over", "han
                             ([0, 0, -signal.SIGKILL], True, 0, 0)) or
             marked_once(w, "markComplete"))
 
+
+@scenario
+def hand_over_refused(w):
+    """A second process is started with the same directory, and a password that the frontend refuses."""
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    first = w.executor.process
+    try:
+        w.executor.env["EXECUTOR_FRONTEND_PASSWORD"] = w.frontend.refused = "of-last-year"
+        w.executor.start()
+        w.facts["end"] = w.executor.wait()
+        w.facts["log"] = w.executor.log
+        w.kube.release()
+        w.marked()
+        w.executor.process = first
+        w.stopped()
+    finally:
+        first.kill()
+
+
+restart_row("a second process that the frontend refuses takes nothing over", "hand_over_refused",
+            lambda w: equal((w.facts["end"], w.status), (1, 0)) or marked_once(w, "markComplete") or
+            has(w.facts["log"], "the frontend refuses EXECUTOR_FRONTEND_PASSWORD"))
+
 # --- without a state directory that can be used
 
 
