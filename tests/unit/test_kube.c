@@ -125,9 +125,10 @@ static void test_unreadable_answer(void **state)
         assert_int_equal(outcome.err.code, LX_E_CONFLICT);
         outcome_done(&outcome);
     }
-    static const struct fake_step step = {.want = JOBS, .status = 200, .body = "{\"kind\":"};
+    static const struct fake_step step = {
+        .want = JOBS, .status = 200, .headers = "Retry-After: 30\r\n", .body = "{\"kind\":"};
     struct outcome outcome;
-    create(&step, 1, NULL, 1, &outcome); /* no time for another */
+    create(&step, 1, NULL, 10000, &outcome); /* no time for another */
     assert_false(outcome.ok);
     assert_int_equal(outcome.err.code, LX_E_PEER);
     outcome_done(&outcome);
@@ -187,7 +188,7 @@ static void test_no_answer(void **state)
     (void)state;
     static const struct fake_step step = {.want = JOBS, .action = FAKE_HOLD};
     struct outcome outcome;
-    create(&step, 1, NULL, 200, &outcome);
+    create(&step, 1, NULL, 1000, &outcome);
     assert_int_equal(outcome.err.code, LX_E_TIMEOUT);
     outcome_done(&outcome);
 }
