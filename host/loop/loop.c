@@ -37,6 +37,7 @@ int lx_loop_new(struct lx_loop **ret_loop, struct lx_err *err)
     lx_list_init(&loop->tasks);
     uv_idle_init(&loop->uv, &loop->idle);
     loop->idle.data = loop;
+    uv_prepare_init(&loop->uv, &loop->goal);
     *ret_loop = loop;
     return 0;
 }
@@ -53,6 +54,7 @@ void lx_loop_free(struct lx_loop *loop)
     while (lx_list_shift(&loop->tasks))
         continue;
     uv_close((uv_handle_t *)&loop->idle, NULL);
+    uv_close((uv_handle_t *)&loop->goal, NULL);
     uv_timer_t limit;
     uv_timer_init(&loop->uv, &limit);
     uv_update_time(&loop->uv);
@@ -76,19 +78,40 @@ void lx_loop_stop(struct lx_loop *loop)
     uv_stop(&loop->uv);
 }
 
+struct goal {
+    const bool *flag;
+    bool timed_out;
+};
+
+static bool is_reached(const struct goal *goal)
+{
+    return *goal->flag || goal->timed_out;
+}
+
 static void on_limit(void *arg)
 {
-    *(bool *)arg = true;
+    ((struct goal *)arg)->timed_out = true;
+}
+
+/* A round waits for what happens outside after its timers and tasks, which may have been all that
+ * was to come: libuv's UV_RUN_ONCE would wait all the same. */
+static void before_wait(uv_prepare_t *prepare)
+{
+    if (is_reached(prepare->data))
+        uv_stop(prepare->loop);
 }
 
 int lx_loop_run_until(struct lx_loop *loop, const bool *flag, uint64_t timeout_ms,
                       struct lx_err *err)
 {
-    bool timed_out = false;
-    struct lx_timer *timer = lx_timer_new(loop, on_limit, &timed_out);
+    struct goal goal = {.flag = flag};
+    struct lx_timer *timer = lx_timer_new(loop, on_limit, &goal);
     lx_timer_start(timer, timeout_ms, 0);
-    while (!*flag && !timed_out)
+    loop->goal.data = &goal;
+    uv_prepare_start(&loop->goal, before_wait);
+    while (!is_reached(&goal))
         uv_run(&loop->uv, UV_RUN_ONCE);
+    uv_prepare_stop(&loop->goal);
     lx_timer_free(timer);
     return *flag ? 0
                  : lx_fail(err, LX_E_TIMEOUT, "nothing happened within %llu ms",

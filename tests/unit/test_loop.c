@@ -201,6 +201,38 @@ static void timer_frees_itself(void *arg)
     w->timer = NULL;
 }
 
+static void task_is_all(void *arg)
+{
+    ((struct world *)arg)->done = true;
+}
+
+/* With a handle that nothing comes from, and a timer that ends a wait that should not be. */
+static void what_timers_and_tasks_did_is_not_waited_for(void **state)
+{
+    struct world *w = *state;
+    static const bool never;
+    int fds[2];
+    uv_poll_t poll;
+    assert_int_equal(pipe(fds), 0);
+    uv_poll_init(lx_loop_uv(w->loop), &poll, fds[0]);
+    uv_poll_start(&poll, UV_READABLE, on_readable);
+    struct lx_timer *late = lx_timer_new(w->loop, timer_frees_itself, w);
+    w->timer = late;
+    lx_timer_start(late, 10000, 0);
+    uint64_t begin = lx_now_ms();
+    assert_int_equal(lx_loop_run_until(w->loop, &never, 0, NULL), -1);
+    lx_task_init(&w->tasks[0], task_is_all, w);
+    lx_task_post(w->loop, &w->tasks[0]);
+    assert_int_equal(lx_loop_run_until(w->loop, &w->done, 20000, NULL), 0);
+    assert_in_range(lx_now_ms() - begin, 0, 9000);
+    assert_string_equal(w->trace, "");
+    lx_timer_free(late);
+    uv_close((uv_handle_t *)&poll, NULL);
+    lx_loop_run(w->loop);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void a_timer_may_free_itself(void **state)
 {
     struct world *w = *state;
@@ -331,6 +363,7 @@ int main(void)
         cmocka_unit_test(a_task_left_when_the_loop_ends_can_still_be_cancelled),
         TEST(an_idle_loop_sleeps),
         TEST(a_timer_may_free_itself),
+        TEST(what_timers_and_tasks_did_is_not_waited_for),
         TEST(a_timer_repeats_until_it_is_stopped),
         TEST(restarting_a_timer_replaces_its_delay),
         TEST(a_delay_counts_from_the_call_not_from_the_last_round),
