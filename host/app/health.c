@@ -84,7 +84,7 @@ int lx_health_new(struct lx_loop *loop, const char *address, struct lx_metrics *
     struct lx_health *health = lx_alloc(sizeof *health);
     health->metrics = metrics;
     struct lx_httpd_opts opts = {
-        .address = *host ? host : NULL,
+        .address = host && *host ? host : NULL,
         .port = port,
         .max_connections = 32,
         .max_body = 4096,
