@@ -13,6 +13,9 @@
 /* A workspace file that is fetched whole into memory. */
 #define FILE_MAX ((size_t)64 * 1024 * 1024)
 
+/* A frontend that restarts is waited for; the job's own time ends every wait. */
+#define FILE_PATIENCE_MS 300000
+
 void lx_event_before_pod(struct lx_run *run, enum lx_run_event event)
 {
     if (event == LX_EVENT_TIMEOUT)
@@ -65,7 +68,7 @@ void lx_state_fetching(struct lx_run *run)
         if (file->content)
             continue;
         run->queue_call = lx_queue_file(run->ex->opts.queue, job, file->bucket, file->key, FILE_MAX,
-                                        0, on_file, run);
+                                        lx_now_ms() + FILE_PATIENCE_MS, on_file, run);
         return;
     }
     bool prepare = run->ex->opts.shared_volume && !run->prepared;

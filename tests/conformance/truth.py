@@ -502,3 +502,16 @@ def many_undeletable(w):
 
 row("4", "told to stop at once, it does not wait for each object by itself", "many_undeletable",
     lambda w: equal((len(w.kube.names), w.status), (12, 0)))
+
+
+@scenario
+def files_late(w):
+    """The frontend is gone for longer than its client's 21 tries take."""
+    w.frontend, w.kube = Frontend(), Kube()
+    w.frontend.files["b/tool-1"] = b"a tool of many uses"
+    w.frontend.rule("tool-1", *["drop"] * 22)
+    w.start(FILES).marked().stopped()
+
+
+row("1.9", "a file is asked for until a frontend that was gone is back", "files_late",
+    lambda w: equal(len(w.frontend.of("tool-1")), 23) or marked_once(w, "markComplete"))
