@@ -1,6 +1,7 @@
 """The executor API of a Sourcegraph instance as a model: records, tokens, entries, marks. It says
 what an executor did against the contract (`wrong`) and keeps what the invariants look at."""
 import json
+import os
 import time
 
 from peer import Answer, Peer
@@ -157,9 +158,12 @@ class Sourcegraph(Peer):
         old = record.entries[index]
         if old["key"] != body["key"]:
             self.world.wrong(f"job {record.id}: an update made {old['key']} {body['key']}")
-        if not body.get("out", "").startswith(old.get("out", "")):
-            self.world.wrong(f"job {record.id} {body['key']}: an update took back output: "
-                             f"{old.get('out', '')[-200:]!r} became {body.get('out', '')[-200:]!r}")
+        was, now = old.get("out", ""), body.get("out", "")
+        if not now.startswith(was):
+            at = len(os.path.commonprefix([was, now]))
+            near = slice(max(at - 150, 0), at + 150)
+            self.world.wrong(f"job {record.id} {body['key']}: an update took back output, from "
+                             f"character {at} of {len(was)}: {was[near]!r} became {now[near]!r}")
         record.entries[index] = body
         return Answer(204)
 
