@@ -271,8 +271,9 @@ class PolicyLive(unittest.TestCase):
         self.map.generation("one")
         self.start()
         before = self.status()["hash"]
-        shutil.rmtree(self.map.folder)
-        self.refused("No such file")
+        shutil.rmtree(self.map.folder)  # file by file: what is half there is refused as well
+        wait(lambda: "No such file" in (self.status()["refused"] or {}).get("reason", ""),
+             "a missing directory to be refused")
         self.assertEqual(self.label(self.job(1)), "one")
         os.mkfifo(self.folder.name + "/pipe")
         self.map = ConfigMap(self.map.folder)
