@@ -234,10 +234,10 @@ static void on_git_version(void *arg, const char *version)
         fail(app, err.text);
         return;
     }
+    /* Pings are heartbeats: under another name they would make an executor of their own. */
     lx_auto(str) char *name =
         app->settings.state_dir ? lx_state_peek_name(app->settings.state_dir) : NULL;
-    if (name) /* pings are heartbeats: under another name they would make an executor of their own
-               */
+    if (name)
         lx_queue_set_executor_name(app->queue, name);
     app->ping =
         lx_startup_ping(app->loop, app->queue, app->settings.frontend_url, app->log, on_ping, app);

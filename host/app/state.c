@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define NAME_FILE "executor-name"
 #define NAME_MAX_LEN 1024u
 #define LOCK_PAUSE_MS 100
 #define LOOK_PAUSE_MS 500
@@ -89,7 +90,7 @@ static int read_name(struct lx_state *state, struct lx_err *err)
 
 char *lx_state_peek_name(const char *dir)
 {
-    lx_auto(str) char *path = lx_path_join(dir, "executor-name");
+    lx_auto(str) char *path = lx_path_join(dir, NAME_FILE);
     struct lx_err err;
     char *name = NULL;
     (void)load_name(path, &name, &err);
@@ -213,7 +214,7 @@ struct lx_state *lx_state_new(const struct lx_state_opts *opts)
     state->ask_fd = -1;
     state->lock_path = lx_path_join(opts->dir, "lock");
     state->ask_path = lx_path_join(opts->dir, "handover");
-    state->name_path = lx_path_join(opts->dir, "executor-name");
+    state->name_path = lx_path_join(opts->dir, NAME_FILE);
     state->journal_path = lx_path_join(opts->dir, "journal");
     state->timer = lx_timer_new(opts->loop, try_lock, state);
     lx_timer_start(state->timer, 0, 0);
