@@ -203,11 +203,16 @@ static void own_line(struct lx_entry *entry, bool raw, const char *text)
     put_line(entry, raw, text);
 }
 
-/* Writes the notes that wait, if the output is at the end of a line; `all`: wherever it is. */
+/* A note here follows everything that was shown: after a restart that is read again first. */
+static bool takes_notes(const struct lx_entry *entry)
+{
+    return entry->fed >= entry->sent_fed && lx_sink_between_lines(entry->sink);
+}
+
+/* Writes the notes that wait, if they may stand here; `all`: wherever it is. */
 static void put_notes(struct lx_entry *entry, bool all)
 {
-    while (is_open(entry) && !lx_list_empty(&entry->notes) &&
-           (all || lx_sink_between_lines(entry->sink))) {
+    while (is_open(entry) && !lx_list_empty(&entry->notes) && (all || takes_notes(entry))) {
         struct lx_entry_line *note =
             lx_container_of(lx_list_shift(&entry->notes), struct lx_entry_line, link);
         own_line(entry, false, note->text);

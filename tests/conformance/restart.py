@@ -3,7 +3,7 @@ import re
 import struct
 
 from frontend import Frontend, payload
-from kube import Kube, Script
+from kube import Kube, Script, status
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, ended
 from suite import equal, has, row, scenario
 
@@ -131,6 +131,35 @@ row("R", "and the log of the attempt before is delivered, though its pod is gone
     has(of(w, "main")[0]["out"], "attempt 1 ended (evicted)"))
 row("R", "and each attempt has its own entries", "killed_while_clearing",
     lambda w: equal([e["exitCode"] for e in of(w, RUN)], [0, 0]))
+
+
+def unscheduled(w):
+    """The pod's status has news, and its logs cannot be read."""
+    w.kube.refusals[("get", "pods")] = [status(503, "ServiceUnavailable", "sick")] * 100000
+    pod = w.kube.made["pods"][NAME]
+    with w.kube.lock:
+        pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False",
+                                        "reason": "Unschedulable", "message": "0/1 nodes"}]
+        w.kube.event("MODIFIED", pod)
+
+
+@scenario
+def news_before_the_log(w):
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    restarted(w, lambda: unscheduled(w))
+    w.until(lambda: any(c.path.endswith("/log") and c.status == 503 for c in w.kube.calls),
+            "a log that was refused")
+    w.kube.refusals.clear()
+    shown(w, "setup.workspace", "0/1 nodes")
+    w.kube.release()
+    w.marked().stopped()
+
+
+restart_row("what the pod's status tells before its log is read again follows what was shown",
+            "news_before_the_log", lambda w: has(
+                of(w, "setup.workspace")[0]["out"],
+                "three\nstdout: [lunexec] waiting for a node: 0/1 nodes\n"))
 
 
 @scenario
