@@ -8,7 +8,7 @@ from executor import Executor
 from frontend import Frontend, payload, step
 from httpd import Drop
 from kube import Kube, Script, status
-from metrics import get, port
+from metrics import free_port, get
 from outcomes import AGAIN
 from suite import equal, has, row, scenario
 
@@ -247,7 +247,7 @@ def swept(w, forbidden=()):
     w.kube.forbidden |= set(forbidden)
     w.names = [litter(w, "ex-ours", 7), litter(w, "ex-theirs", 8)]
     w.kube.made["jobs"]["plain"] = {"metadata": {"name": "plain", "uid": "plain"}}
-    address = port()
+    address = free_port()
     w.start(payload(dockerSteps=ONE), LUNEXEC_STATE_DIR=state_dir(w, "ex-ours"),
             LUNEXEC_SWEEP_INTERVAL=EVERY, LUNEXEC_LISTEN=f"127.0.0.1:{address}")
     gone(w, w.names[0])

@@ -1,13 +1,18 @@
 """Contract section 10: metrics, in heartbeats and at /metrics."""
 import http.client
+import pathlib
 import re
-import socket
+import sys
 import time
 
 from frontend import payload
 from httpd import Peer
 from kube import Script
 from suite import equal, has, row, scenario
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+
+from ports import free_port  # noqa: E402
 
 
 class Exporter(Peer):
@@ -23,12 +28,6 @@ class Exporter(Peer):
         return 200, text % module + "go_goroutines 9\nprocess_open_fds 9\npromhttp_x 9\n"
 
 
-def port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def get(address, path):
     connection = http.client.HTTPConnection("127.0.0.1", address, timeout=10)
     connection.request("GET", path)
@@ -39,7 +38,7 @@ def get(address, path):
 @scenario
 def measured(w):
     """A job of each outcome, a log entry tried twice; then a heartbeat, then a look at /metrics."""
-    w.exporter, address = Exporter(), port()
+    w.exporter, address = Exporter(), free_port()
     script = Script(exits={"step-kubernetes-step-1-run": 1})
     bad = payload(43)
     bad["dockerSteps"][1]["key"] = "step.1.run"
@@ -56,7 +55,7 @@ def measured(w):
 @scenario
 def waiting(w):
     """A frontend that does not answer yet."""
-    address = port()
+    address = free_port()
     w.start(rules=[("heartbeat", *[(503, "")] * 99)], LUNEXEC_LISTEN=f"127.0.0.1:{address}")
     w.called("heartbeat", 1)
     w.health, w.ready = get(address, "/healthz"), get(address, "/ready")

@@ -13,7 +13,7 @@ from executor import BINARY, Executor
 from frontend import Frontend, payload
 from kube import Kube, Script, status
 from leftovers import EVERY, gone, litter, rounds, state_dir
-from metrics import port
+from metrics import free_port
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, after, outcome
 from restart import TEXT, begin, edit_journal, held, marked_once, of, restart_row, restarted, shown
 from stops import nothing_left
@@ -369,7 +369,7 @@ def port_taken(w):
 
 @scenario
 def port_methods(w):
-    address = port()
+    address = free_port()
     w.start(LUNEXEC_LISTEN=f"127.0.0.1:{address}").called("dequeue")
     w.facts["answers"] = []
     for method in ("POST", "HEAD"):
@@ -404,7 +404,7 @@ def answers(address, *hosts):
 
 def listening(name, host, wanted):
     def play(w):
-        address = port()
+        address = free_port()
         w.start(LUNEXEC_LISTEN=f"{host}:{address}").called("dequeue")
         w.facts["answers"] = answers(address, "127.0.0.1", "::1")
         w.stopped()

@@ -18,6 +18,10 @@ import sys
 import time
 import unittest
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+
+from ports import free_port  # noqa: E402,F401
+
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
 LUNEXEC = os.environ.get("LUNEXEC_BIN", "lunexec")
 EXECUTOR = os.environ.get("LUNEXEC_EXECUTOR", LUNEXEC)
@@ -380,12 +384,6 @@ class Relay:
 
     def close(self):
         self.server.close()
-
-
-def free_port():
-    import socket
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def main():

@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import sys
 import tempfile
 import threading
@@ -19,7 +18,7 @@ sys.path[:0] = [str(ROOT / "tests/conformance")]
 
 import shared  # noqa: E402
 from frontend import Frontend, payload, step  # noqa: E402
-from harness import main  # noqa: E402
+from harness import free_port, main  # noqa: E402
 from kube import Script  # noqa: E402
 from suite import World  # noqa: E402
 
@@ -81,12 +80,6 @@ def classes(text):
     return found
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def wait(condition, what, seconds=20):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -117,7 +110,10 @@ class PolicyLive(unittest.TestCase):
         self.w.start(*payloads, **{
             "LUNEXEC_POLICY_DIR": str(self.map.folder), "SRC_LOG_FORMAT": "json",
             "LUNEXEC_LISTEN": f"127.0.0.1:{self.port}", **settings})
-        wait(lambda: self.status_or_none(), "the status endpoint")
+        try:
+            wait(lambda: self.status_or_none(), "the status endpoint")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.w.executor.log[-3000:]}") from None
 
     def get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
