@@ -82,20 +82,20 @@ static void on_created(void *arg, const struct lx_kube_result *result)
     }
 }
 
-/* Whether the frontend still counts the job as ours, as far as is known; else it is waited for. */
-static bool is_ours(struct lx_run *run)
+/* Whether the frontend still counts the job as ours, as far as is known. */
+static bool is_ours(const struct lx_run *run)
 {
-    if (lx_now_ms() - run->heard_ms < HEARD_MS) {
-        run->unheard = false;
-        return true;
-    }
+    return lx_now_ms() - run->heard_ms < HEARD_MS;
+}
+
+static void wait_to_be_heard(struct lx_run *run)
+{
     if (!run->unheard)
         lx_log(run->ex->opts.log, LX_LOG_WARN,
                "nothing is made for a job before the frontend answers a heartbeat again",
                LX_STR("job", run->job->uid));
     run->unheard = true;
     lx_timer_start(run->wait, UNHEARD_PAUSE_MS, 0);
-    return false;
 }
 
 void lx_state_creating(struct lx_run *run)
@@ -109,8 +109,11 @@ void lx_state_creating(struct lx_run *run)
         lx_run_go(run, LX_STATE_PENDING);
         return;
     }
-    if (!is_ours(run))
+    if (!is_ours(run)) {
+        wait_to_be_heard(run);
         return;
+    }
+    run->unheard = false;
     struct lx_manifests manifests = lx_run_manifests(run);
     lx_auto(json) json_t *manifest =
         lx_manifests_object(&manifests, object, run->manifest, run->job_uid, &err);

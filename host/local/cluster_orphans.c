@@ -4,6 +4,7 @@
  */
 #include "cluster.h"
 
+#include "lunexec/clock.h"
 #include "lunexec/text.h"
 
 #include <errno.h>
@@ -11,7 +12,11 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PATIENCE_MS 5000
+#define PAUSE_NS 2000000
 
 int lx_orphans_adopt(struct lx_err *err)
 {
@@ -37,6 +42,10 @@ static bool kill_children(void)
 
 void lx_orphans_kill(void)
 {
-    while (kill_children() && waitpid(-1, NULL, 0) > 0)
-        continue;
+    static const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    uint64_t end = lx_now_ms() + PATIENCE_MS;
+    while (kill_children() && lx_now_ms() < end) {
+        if (waitpid(-1, NULL, WNOHANG) == 0)
+            (void)nanosleep(&pause, NULL);
+    }
 }
