@@ -48,6 +48,7 @@ static void on_data(void *arg, const char *data, size_t len)
 {
     struct follower *follower = arg;
     follower->owner->moved = true;
+    follower->entry = lx_entry_begin_output(follower->entry, lx_podlog_begins_ns(follower->podlog));
     lx_entry_write(follower->entry, data, len);
 }
 
@@ -57,9 +58,15 @@ static void tell_incomplete(const struct follower *follower, const char *why)
     lx_entry_line(follower->entry, text);
 }
 
-static void count_gaps(const struct follower *follower, const struct lx_podlog *podlog)
+static uint64_t gaps_of(const struct follower *follower)
 {
-    lx_job_metrics_log_gaps(follower->owner->opts.metrics, podlog ? lx_podlog_gaps(podlog) : 0);
+    uint64_t gaps = follower->podlog ? lx_podlog_gaps(follower->podlog) : 0;
+    return gaps + lx_entry_goes_on(follower->entry);
+}
+
+static void count_gaps(const struct follower *follower)
+{
+    lx_job_metrics_log_gaps(follower->owner->opts.metrics, gaps_of(follower));
 }
 
 /* An entry whose log is complete is finished when the next container has begun: until then the pod
@@ -78,13 +85,12 @@ static void on_end(void *arg, const struct lx_err *err)
 {
     struct follower *follower = arg;
     struct lx_containers *containers = follower->owner;
-    bool lacks = follower->podlog && lx_podlog_gaps(follower->podlog) > 0 &&
-                 lx_entry_has_results(follower->entry);
+    bool lacks = gaps_of(follower) > 0 && lx_entry_has_results(follower->entry);
     containers->logs[follower - containers->followers] = err || lacks ? LX_LOG_BROKEN : LX_LOG_READ;
     if (err)
         tell_incomplete(follower, err->text);
+    count_gaps(follower);
     struct lx_podlog *podlog = lx_take(follower->podlog); /* err is part of it */
-    count_gaps(follower, podlog);
     lx_entry_ended(follower->entry);
     settle(containers);
     containers->opts.on_log_end(containers->opts.arg, err);
@@ -201,7 +207,8 @@ void lx_containers_stop(struct lx_containers *containers, const char *why)
         struct follower *follower = &containers->followers[i];
         if (follower->podlog)
             tell_incomplete(follower, why);
-        count_gaps(follower, follower->podlog);
+        if (follower->podlog)
+            count_gaps(follower);
         lx_podlog_free(lx_take(follower->podlog));
         if (follower->entry)
             lx_entry_finish(follower->entry, follower->exit_code);

@@ -86,6 +86,14 @@ void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *jou
                         char *const *keys,
                         void (*on_line)(void *arg, const char *key, const char *text), void *arg);
 
+/* The container's output begins with the timestamp `begins_ns` (lx_podlog_begins_ns). An earlier
+ * process may have had it from an earlier line on, which the kubelet has rotated away since: then
+ * what was shown stays as it is, and the answer is a new entry with the same key, which begins with
+ * a line that says so. Otherwise it is `entry`. */
+struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns);
+/* Whether it is such a new one: the beginning of the output is not in it. */
+bool lx_entry_goes_on(const struct lx_entry *entry);
+
 /* The containers are about to go: keeps the whole output of finished entries that is not delivered
  * yet. */
 void lx_entries_keep(struct lx_entries *entries);

@@ -42,14 +42,15 @@ void lx_entry_record(const struct lx_entry *entry)
         return;
     int64_t start = entry->start.tv_sec * NS + entry->start.tv_nsec;
     lx_auto(str) char *key = key_of(entry, "entry");
-    lx_auto(json) json_t *value =
-        json_pack("{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I}",
-                  "key", entry->key, "command", command_of(entry), "start", (json_int_t)start, "id",
-                  (json_int_t)entry->id, "stream", entry->stream, "sent",
-                  (json_int_t)entry->sent_max, "sent_fed", (json_int_t)entry->sent_fed, "left",
-                  entry->left, "failed", entry->failed, "wrong", entry->wrong, "past", entry->past,
-                  "delivered", entry->final_sent, "finished", entry->finished, "exit_code",
-                  (json_int_t)entry->exit_code, "duration", (json_int_t)entry->duration_ms);
+    lx_auto(json) json_t *value = json_pack(
+        "{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:b}",
+        "key", entry->key, "command", command_of(entry), "start", (json_int_t)start, "id",
+        (json_int_t)entry->id, "stream", entry->stream, "sent", (json_int_t)entry->sent_max,
+        "sent_fed", (json_int_t)entry->sent_fed, "left", entry->left, "failed", entry->failed,
+        "wrong", entry->wrong, "past", entry->past, "delivered", entry->final_sent, "finished",
+        entry->finished, "exit_code", (json_int_t)entry->exit_code, "duration",
+        (json_int_t)entry->duration_ms, "begins", (json_int_t)entry->begins_ns, "goes_on",
+        entry->goes_on);
     lx_journal_writer_put(entry->entries->journal, key, value);
 }
 
@@ -173,6 +174,8 @@ static void restore_entry(struct lx_entries *entries, const json_t *value)
     entry->stream = lx_json_bool(value, "stream", false);
     entry->sent_max = entry->hold = (uint64_t)lx_json_int(value, "sent", 0);
     entry->sent_fed = (uint64_t)lx_json_int(value, "sent_fed", 0);
+    entry->begins_ns = lx_json_int(value, "begins", 0);
+    entry->goes_on = lx_json_bool(value, "goes_on", false);
     entry->left = lx_json_bool(value, "left", false);
     entry->past = lx_json_bool(value, "past", false);
     entry->failed = lx_json_bool(value, "failed", false);
@@ -292,6 +295,46 @@ void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *jou
             on_line(arg, entry->key, lx_container_of(line, struct lx_entry_line, link)->text);
         settle_restored(entry);
     }
+}
+
+/* What was shown ends here, without an exit code. */
+static struct lx_entry *go_on_in_another(struct lx_entry *entry, int64_t begins_ns)
+{
+    char begins[LX_RFC3339_SIZE];
+    struct timespec when = {.tv_sec = begins_ns / NS, .tv_nsec = begins_ns % NS};
+    entry->past = entry->finished = entry->final_sent = true;
+    lx_entry_record(entry);
+    struct lx_entry *next = lx_entry_open(entry->entries, entry->key, entry->command);
+    next->goes_on = true;
+    lx_rfc3339(when, begins);
+    lx_auto(str) char *text =
+        lx_strf("[lunexec] this log goes on from the entry before: the executor was restarted; "
+                "lines before %s have been rotated away by the kubelet since, and some may be in "
+                "neither",
+                begins);
+    lx_entry_line(next, text);
+    for (struct lx_list *it; (it = lx_list_shift(&entry->notes));) {
+        struct lx_entry_line *note = lx_container_of(it, struct lx_entry_line, link);
+        lx_entry_note(next, note->text);
+        lx_entry_line_free(note);
+    }
+    return next;
+}
+
+struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns)
+{
+    if (entry->begins_ns == begins_ns || begins_ns == 0 || entry->finished)
+        return entry;
+    if (entry->begins_ns != 0)
+        entry = go_on_in_another(entry, begins_ns);
+    entry->begins_ns = begins_ns;
+    lx_entry_record(entry);
+    return entry;
+}
+
+bool lx_entry_goes_on(const struct lx_entry *entry)
+{
+    return entry->goes_on;
 }
 
 void lx_entries_interrupted(struct lx_entries *entries, const char *except, const char *text)

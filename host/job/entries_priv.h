@@ -31,6 +31,8 @@ struct lx_entry {
     size_t index;          /* among the job's entries, from 0 */
     bool stream;           /* has output of a container, which is read again after a restart */
     uint64_t fed;          /* bytes of that output */
+    int64_t begins_ns;     /* the timestamp it began with; 0: not known */
+    bool goes_on;          /* what came before that is in another entry, or missing */
     size_t n_lines;        /* lines of our own that were kept */
     uint64_t sent_max;     /* the longest output that may have been sent */
     uint64_t sent_fed;     /* `fed` of it */

@@ -115,6 +115,11 @@ void lx_podlog_terminated(struct lx_podlog *podlog)
         lx_timer_start(podlog->retry, 0, 0);
 }
 
+int64_t lx_podlog_begins_ns(const struct lx_podlog *podlog)
+{
+    return podlog->lines.begins_ns;
+}
+
 uint64_t lx_podlog_gaps(const struct lx_podlog *podlog)
 {
     return podlog->lines.gaps;

@@ -87,6 +87,8 @@ struct lx_loglines {
 
     /* What was delivered. */
     uint64_t total;
+    int64_t
+        begins_ns; /* the timestamp of the first line, also when it has only begun; 0: none has */
     struct lx_logline_id first;
     struct lx_logline_second seconds[2]; /* the latest second and the one before */
     int64_t max_ns;

@@ -116,6 +116,8 @@ bool lx_loglines_start(struct lx_loglines *lines, char out[LX_RFC3339_SIZE])
 static void live_line(struct lx_loglines *lines, int64_t ns)
 {
     lines->mode = LX_LOGLINES_LIVE;
+    if (!lines->begins_ns)
+        lines->begins_ns = ns;
     lines->open = true;
     lines->open_ns = ns;
     lines->open_len = 0;

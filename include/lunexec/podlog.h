@@ -36,6 +36,11 @@ int lx_podlog_start(struct lx_kube *kube, const struct lx_podlog_opts *opts, str
  * pod that is gone by then is LX_E_NOT_FOUND. Further calls do nothing. */
 void lx_podlog_terminated(struct lx_podlog *podlog);
 
+/* The timestamp of the first line that was delivered, in nanoseconds since 1970; 0: there is none
+ * yet. Another follower of the same container gets another one only if lines before it have been
+ * rotated away. */
+int64_t lx_podlog_begins_ns(const struct lx_podlog *podlog);
+
 /* How many lines about missing ones were delivered, for metrics. */
 uint64_t lx_podlog_gaps(const struct lx_podlog *podlog);
 

@@ -52,6 +52,7 @@ class Kube(Peer):
         self.forbidden = set()                         # (verb, kind)
         self.refusals = {}                             # (verb, kind): answers, one each
         self.version, self.events = 100, []
+        self.lost_lines = 0                            # at the beginning of each log
         self.stubborn = False                          # deleted Jobs stay, as with a silent node
         self.closed = False
         self.names = []                                # every Job ever made
@@ -140,7 +141,7 @@ class Kube(Peer):
         lines = text.split(b"\n")
         last = lines.pop()
         out = b"".join(STAMP.format(i).encode() + b" " + line + b"\n"
-                       for i, line in enumerate(lines))
+                       for i, line in enumerate(lines) if i >= self.lost_lines)
         return 200, out + (STAMP.format(len(lines)).encode() + b" " + last if last else b"")
 
     # --- pods

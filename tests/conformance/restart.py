@@ -163,6 +163,28 @@ restart_row("what the pod's status tells before its log is read again follows wh
 
 
 @scenario
+def rotated_while_away(w):
+    """More is read after the restart than before it, but not from the same line on; twice."""
+    def more(text, rotated):
+        w.kube.script.logs, w.kube.lost_lines = {"setup-workspace": text}, rotated
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    restarted(w, lambda: more(TEXT + "four\n" * 5, 2))
+    shown(w, "setup.workspace", "four")
+    restarted(w)
+    w.kube.release()
+    w.marked().stopped()
+
+
+restart_row("a log whose beginning was rotated away meanwhile goes on in a second entry",
+            "rotated_while_away", lambda w: marked_once(w, "markComplete") or equal(
+                [e["out"].split("\n", e["out"].count("goes on from the entry before"))[-1]
+                 for e in of(w, "setup.workspace")],
+                ["stdout: one\nstdout: two\nstdout: three\n",
+                 "stdout: three\n" + "stdout: four\n" * 5]))
+
+
+@scenario
 def killed_in_second_attempt(w):
     script = ended("Evicted")
     script.logs, script.then = {"setup-workspace": TEXT, CONTAINER: TEXT}, held()
