@@ -249,8 +249,9 @@ class Frontend:
     def mark(self, job, fields, kind):
         more = {} if kind == "markComplete" else {"errorMessage": str}
         check(fields, {"executorName": str, "jobId": int, **more}, {})
-        for entry in job.entries:
-            if entry.exit_code is None:
+        for i, entry in enumerate(job.entries):
+            gone_on = any(later.key == entry.key for later in job.entries[i + 1:])
+            if entry.exit_code is None and not gone_on:
                 self.problem(f"{kind} while entry {entry.key} is open")
         job.state = {"markComplete": "completed", "markErrored": "errored", "markFailed": "failed"}[kind]
         job.message, job.marked_at = fields.get("errorMessage"), time.monotonic()

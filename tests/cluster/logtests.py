@@ -190,12 +190,15 @@ def rotated_files():
     return {path.name for path in state.glob("pod-logs/*/*step-0-run/*.log.*")}
 
 
+NARROW = {"containerLogMaxSize": "512Ki", "containerLogMaxFiles": 2,
+          "containerLogMonitorInterval": "3s"}
+
+
 def rotate(scene, during, proxy=None):
     """A job of many lines under a kubelet that rotates often; returns how many places are missing."""
     seen = set()
     try:
-        restart_kubelet(containerLogMaxSize="512Ki", containerLogMaxFiles=2,
-                        containerLogMonitorInterval="3s")
+        restart_kubelet(**NARROW)
         scene.executor(LUNEXEC_LOG_LIMIT_STEP="0", LUNEXEC_LOG_LIMIT_JOB="0", proxy=proxy,
                        LUNEXEC_LISTEN=METRICS)
         job = scene.offer(printing(100_000, 30))
@@ -236,6 +239,35 @@ def log_rotated_away(scene):
             time.sleep(14)
             proxy.calm()
         holds(rotate(scene, interrupt, proxy) > 0, "nothing was rotated away")
+
+
+@alone
+def log_rotated_over_restart(scene):
+    """kill -9, and the beginning of the log is gone when it is read again: what was shown stays, and
+    a second entry goes on."""
+    try:
+        restart_kubelet(**NARROW)
+        executor = scene.executor(LUNEXEC_STATE_DIR=str(scene.directory) + "/state")
+        job = scene.offer(printing(100_000, 30))
+        scene.wait_running(job, "step.0.run", text="0000000001 ")
+        scene.frontend.wait(rotated_files, PATIENCE, "a rotation")
+        scene.frontend.kill()
+        executor.signal(signal.SIGKILL)
+        executor.wait(5)
+        executor.start()
+        scene.wait_marked(job, PATIENCE)
+    finally:
+        restart_kubelet(**WIDE)
+    first, second = [numbered(entry) for entry in job.entries if entry.key == STEP]
+    equal(first, (list(range(1, len(first[0]) + 1)), []), "what was shown before")
+    holds("this log goes on from the entry before" in second[1][0], f"beside lines: {second[1]}")
+    equal(second[0], sorted(set(second[0])), "lines once and in order")
+    equal(second[0][-1], 100_000, "the last line")
+    breaks = sum(a + 1 != b for a, b in zip(second[0], second[0][1:]))
+    equal(breaks, len(second[1]) - 1, f"gaps told, beside lines {second[1]}")
+    scene.note(f"lines 1 to {first[0][-1]}, then from {second[0][0]}")
+    equal(job.state, "completed", f"job {job.id} ({job.message})")
+    scene.check_clean()
 
 
 @beside
