@@ -87,6 +87,7 @@ static void on_end(void *arg, const struct lx_err *err)
     struct lx_containers *containers = follower->owner;
     bool lacks = gaps_of(follower) > 0 && lx_entry_has_results(follower->entry);
     containers->logs[follower - containers->followers] = err || lacks ? LX_LOG_BROKEN : LX_LOG_READ;
+    lx_entry_set_broken_log(follower->entry, err || lacks);
     if (err)
         tell_incomplete(follower, err->text);
     count_gaps(follower);
@@ -106,7 +107,8 @@ static void start(struct lx_containers *containers, size_t i, const struct lx_po
     if (!follower->entry)
         follower->entry = lx_entry_open(containers->opts.entries, c->key, c->argv);
     if (lx_entry_finished(follower->entry)) { /* whole already: before a restart */
-        containers->logs[i] = LX_LOG_READ;
+        containers->logs[i] =
+            lx_entry_has_broken_log(follower->entry) ? LX_LOG_BROKEN : LX_LOG_READ;
         return;
     }
     struct lx_podlog_opts opts = {

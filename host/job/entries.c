@@ -266,6 +266,19 @@ void lx_entry_note(struct lx_entry *entry, const char *text)
     put_notes(entry, false);
 }
 
+void lx_entry_set_broken_log(struct lx_entry *entry, bool broken)
+{
+    if (entry->broken_log == broken)
+        return;
+    entry->broken_log = broken;
+    lx_entry_record(entry);
+}
+
+bool lx_entry_has_broken_log(const struct lx_entry *entry)
+{
+    return entry->broken_log;
+}
+
 void lx_entry_ended(struct lx_entry *entry)
 {
     if (entry->ended_ms == 0)

@@ -50,6 +50,10 @@ void lx_entries_renew(struct lx_entries *entries);
 /* The server reads results from it, so that nothing of it may be missing. */
 bool lx_entry_has_results(const struct lx_entry *entry);
 
+/* Whether the log that was read for it turned out broken; that is known after a restart, too. */
+void lx_entry_set_broken_log(struct lx_entry *entry, bool broken);
+bool lx_entry_has_broken_log(const struct lx_entry *entry);
+
 /* What the entry is about has ended now; it may still get lines of ours. */
 void lx_entry_ended(struct lx_entry *entry);
 

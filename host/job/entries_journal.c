@@ -43,14 +43,15 @@ void lx_entry_record(const struct lx_entry *entry)
     int64_t start = entry->start.tv_sec * NS + entry->start.tv_nsec;
     lx_auto(str) char *key = key_of(entry, "entry");
     lx_auto(json) json_t *value = json_pack(
-        "{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:b}",
+        "{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:b, "
+        "s:b}",
         "key", entry->key, "command", command_of(entry), "start", (json_int_t)start, "id",
         (json_int_t)entry->id, "stream", entry->stream, "sent", (json_int_t)entry->sent_max,
         "sent_fed", (json_int_t)entry->sent_fed, "left", entry->left, "failed", entry->failed,
         "wrong", entry->wrong, "past", entry->past, "delivered", entry->final_sent, "finished",
         entry->finished, "exit_code", (json_int_t)entry->exit_code, "duration",
         (json_int_t)entry->duration_ms, "begins", (json_int_t)entry->begins_ns, "goes_on",
-        entry->goes_on);
+        entry->goes_on, "broken_log", entry->broken_log);
     lx_journal_writer_put(entry->entries->journal, key, value);
 }
 
@@ -176,6 +177,7 @@ static void restore_entry(struct lx_entries *entries, const json_t *value)
     entry->sent_fed = (uint64_t)lx_json_int(value, "sent_fed", 0);
     entry->begins_ns = lx_json_int(value, "begins", 0);
     entry->goes_on = lx_json_bool(value, "goes_on", false);
+    entry->broken_log = lx_json_bool(value, "broken_log", false);
     entry->left = lx_json_bool(value, "left", false);
     entry->past = lx_json_bool(value, "past", false);
     entry->failed = lx_json_bool(value, "failed", false);

@@ -19,6 +19,7 @@ struct lx_entry {
     bool past;   /* of an earlier attempt */
     bool result; /* the server reads results from it */
     bool broken; /* its log could not be kept; the sink says so in its last line */
+    bool broken_log; /* lx_entry_set_broken_log */
     bool wrong;  /* keeping or delivering it has failed, which is an error of the job */
     int64_t exit_code, duration_ms;
 
