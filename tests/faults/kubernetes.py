@@ -56,6 +56,7 @@ class Log:
 
     def __init__(self):
         self.lines, self.ended, self.dropped = [], False, 0
+        self.served = None  # since when somebody has its beginning
         self.more = asyncio.Event()
 
     def write(self, text):
@@ -66,6 +67,11 @@ class Log:
     def end(self):
         self.ended = True
         self.wake()
+
+    def rotate(self, n):
+        """The first lines are gone for who reads from the beginning."""
+        if self.served and time.monotonic() - self.served > 0.4:
+            self.dropped = max(self.dropped, min(n, len(self.lines)))
 
     def wake(self):
         self.more.set()
@@ -160,12 +166,34 @@ class Pod:
         self.show("Running" if name not in self.inits else "Pending")
         text = plan.text(name)
         lines = text.splitlines(True)
+        dice = self.kube.chaos.nth("talk", self.name, name)
         for i in range(0, len(lines), plan.burst):
             log.write("".join(lines[i:i + plan.burst]))
             await asyncio.sleep(plan.step_s)
+            if plan.talk and dice.random() < 0.5:
+                self.talk(dice, name)
+            if plan.rotates and dice.random() < 0.3:
+                log.rotate(dice.randrange(len(log.lines) + 1))
+                self.kube.chaos.note("log rotated")
+        if plan.rotates and dice.random() < 0.3:
+            log.rotate(len(log.lines))
         code = plan.exit_code(name)
         self.end(name, code, "Completed" if code == 0 else "Error")
         return code == 0
+
+    def talk(self, dice, name):
+        """News that change nothing: of containers that wait, of the pod."""
+        later = self.names[self.names.index(name) + 1:]
+        if later:
+            self.states[dice.choice(later)] = {"waiting": {
+                "reason": dice.choice(("Throttled", "Queued")),
+                "message": f"turn {dice.randrange(1000)}"}}
+        more = {}
+        if dice.random() < 0.3:
+            more["conditions"] = [{"type": "PodScheduled", "status": "False",
+                                   "reason": "Unschedulable",
+                                   "message": f"0/{dice.randrange(9)} nodes"}]
+        self.show("Running" if name not in self.inits else "Pending", **more)
 
     def end(self, name, code, reason):
         if name in self.logs:
@@ -452,7 +480,7 @@ class Kubernetes(Peer):
         return Answer(200, stream=self.log_lines(log, since, stamps, follow, cut))
 
     async def log_lines(self, log, since, stamps, follow, cut):
-        at, sent, fresh = 0, 0, True
+        at, sent, fresh = log.dropped, 0, True
         while True:
             more = log.more
             out = b""
@@ -473,6 +501,7 @@ class Kubernetes(Peer):
             if out:
                 sent += len(out)
                 yield out
+                log.served = log.served or time.monotonic()
             if log.ended and at == len(log.lines) or not follow:
                 return
             await more.wait()

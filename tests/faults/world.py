@@ -24,7 +24,7 @@ contexts: [{name: c, context: {cluster: c, user: u}}]
 TROUBLES = ("oom", "evicted", "evicted without statuses", "preempted", "vanished", "start error",
             "late eviction")
 OWN_LINE = re.compile(r"^stdout: \[lunexec.*\n?", re.M)
-VIOLATIONS_MAX = 50  # it is given up then
+VIOLATIONS_MAX = 12  # it is given up then
 GAP = ("missing", "incomplete")
 
 
@@ -37,6 +37,10 @@ class Plan:
         self.step_s = 0 if job.short else dice.choice((0.002, 0.01, 0.03, 0.1))
         self.burst = dice.choice((1, 3, 20))
         self.pull = self.trouble = None
+        self.talk = faults and dice.random() < 0.5
+        self.rotates = faults and dice.random() < 0.25
+        if self.rotates:
+            self.step_s, self.burst = 0.15, 1
         if faults and dice.random() < 0.04:
             self.pull = dice.choice(("never", "slow", "slow"))
         elif faults and dice.random() < 0.12:
@@ -249,7 +253,8 @@ class World:
         if mark != "markComplete":
             kind = re.sub(r"[0-9a-f]{4,}|\d+", "N", message)[:70]
             self.messages[kind] = self.messages.get(kind, 0) + 1
-            innocent = not job.fails and not record.cancel and not any(p.faulty for p in pods)
+            rotated = any(log.dropped for p in pods for log in p.logs.values())
+            innocent = not rotated and not job.fails and not record.cancel and not any(p.faulty for p in pods)
             if innocent:
                 self.wrong(f"job {id} failed without a reason: {message}")
         self.check_logs(record, job, pods, mark)
@@ -270,7 +275,8 @@ class World:
         for key, count in times.items():
             # A failure without a pod of its own is told in an entry of its own.
             alone = key == "setup.workspace" and mark != "markComplete"
-            if count > max(len(pods), 1) + alone:
+            rotated = any(log.dropped for p in pods for log in p.logs.values())
+            if count > max(len(pods), 1) + alone and not rotated:
                 self.wrong(f"job {record.id}: {count} entries {key} of {len(pods)} pods")
         if job.secret in json.dumps(record.entries):
             self.wrong(f"job {record.id}: a secret in the log")
@@ -282,10 +288,27 @@ class World:
             if entry is None:
                 self.wrong(f"job {record.id} is complete without an entry {key}")
                 continue
-            if OWN_LINE.sub("", entry.get("out", "")) != job.entry(name):
+            if pods[-1].logs[name].dropped:
+                self.check_rotated(record, job, name, key)
+            elif OWN_LINE.sub("", entry.get("out", "")) != job.entry(name):
                 self.wrong_text(record, key, entry.get("out", ""), job.entry(name))
-            if entry.get("exitCode") != 0:
+            end = "".join(e.get("out", "") for e in record.entries if e["key"] == "teardown.fs")
+            if entry.get("exitCode") != 0 and f"log entry {key} is incomplete" not in end:
                 self.wrong(f"job {record.id} is complete, {key} ends with {entry.get('exitCode')}")
+
+    def check_rotated(self, record, job, name, key):
+        """Each line is in some entry, or something is said to be missing."""
+        of = [e for e in record.entries if e["key"] == key]
+        text = "".join(e.get("out", "") for e in of)
+        end = "".join(e.get("out", "") for e in record.entries if e["key"] == "teardown.fs")
+        lacks = [line for line in job.entry(name).splitlines(True) if line not in text]
+        whole = OWN_LINE.sub("", of[-1].get("out", "")) == job.entry(name)
+        told = any(w in "".join(OWN_LINE.findall(text)) for w in GAP + ("rotated",)) or \
+            f"log entry {key} is incomplete" in end
+        if lacks and not told:
+            self.wrong(f"job {record.id} {key}: {len(lacks)} lines missing, and nothing says so: {text[-400:]!r}")
+        if name.endswith("-post") and not whole:
+            self.wrong(f"job {record.id} is complete, its results are not whole: {[(e.get('exitCode'), e.get('out')) for e in of]}")
 
     def check_failed(self, record, job, pods, entries):
         if record.cancel or not pods or pods[-1].faulty or not job.fails:
@@ -299,7 +322,7 @@ class World:
         told = "".join(OWN_LINE.findall(out))
         if f"log entry {self.key(name)} is incomplete" in end or any(w in told for w in GAP):
             return
-        if OWN_LINE.sub("", out) != wanted:
+        if OWN_LINE.sub("", out) != wanted and not pods[-1].logs[name].dropped:
             self.wrong_text(record, self.key(name), out, wanted)
         if entry.get("exitCode") != 7:
             self.wrong(f"job {record.id}: {name} ended with 7, its entry with "
