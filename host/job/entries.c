@@ -285,11 +285,13 @@ void lx_entry_ended(struct lx_entry *entry)
         entry->ended_ms = lx_now_ms();
 }
 
-/* Brought back, and not all that was shown has been read again. */
+/* Brought back, and not all that was shown has been read again. Beyond that, output may get shorter:
+ * its middle is left out. */
 static bool shows_less(const struct lx_entry *entry)
 {
-    return entry->hold > 0 &&
-           (entry->fed < entry->sent_fed || lx_sink_size(entry->sink) < entry->sent_max);
+    bool there = entry->fed == entry->sent_fed;
+    return entry->hold > 0 && (entry->fed < entry->sent_fed ||
+                               (there && lx_sink_size(entry->sink) < entry->sent_max));
 }
 
 void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
@@ -418,7 +420,7 @@ static void send_update(struct lx_entry *entry, uint64_t now)
     struct lx_log_entry wire = wire_entry(entry, true);
     uint64_t deadline = entries->deadline_ms;
     entry->sending_final = entry->finished;
-    if (entry->out.len > entry->sent_max) {
+    if (!entry->kept && (entry->out.len != entry->sent_max || entry->fed != entry->sent_fed)) {
         entry->sent_max = entry->out.len;
         entry->sent_fed = entry->fed;
         lx_entry_record(entry);
@@ -437,7 +439,9 @@ static uint64_t update_due(const struct lx_entry *entry)
     uint64_t size = output_size(entry);
     if (entry->finished)
         return 0;
-    if (size == entry->sent_size || size <= entry->hold || entry->fed < entry->sent_fed)
+    bool same = entry->fed == entry->sent_fed && size <= entry->hold;
+    if (size == entry->sent_size || same || entry->hold == UINT64_MAX ||
+        entry->fed < entry->sent_fed)
         return UINT64_MAX;
     if (entry->sent_ms == 0)
         return 0;

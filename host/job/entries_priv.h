@@ -35,9 +35,9 @@ struct lx_entry {
     int64_t begins_ns;     /* the timestamp it began with; 0: not known */
     bool goes_on;          /* what came before that is in another entry, or missing */
     size_t n_lines;        /* lines of our own that were kept */
-    uint64_t sent_max;     /* the longest output that may have been sent */
+    uint64_t sent_max;     /* size of the output that was sent last */
     uint64_t sent_fed;     /* `fed` of it */
-    uint64_t hold;         /* shorter output than this is not sent: more was shown already */
+    uint64_t hold;         /* at that place, shorter output is not sent: more was shown already */
     bool left;             /* what was shown stays as it is: less than that can be read now */
     struct lx_list replay; /* of struct lx_entry_line: still to be put between the output */
     struct lx_list notes;  /* of struct lx_entry_line: wait for the end of a line of the output */
