@@ -368,3 +368,27 @@ def keeps_jobs_at_last(w):
 
 row("R", "killed while its objects are removed, and started to keep them: marked", "keeps_jobs_at_last",
     lambda w: marked_once(w, "markComplete"))
+
+
+@scenario
+def spool_full_while_reading_again(w):
+    w.kube = Kube(Script(logs={"setup-workspace": (LINE * 30000) + "end\n"}, hold=True))
+    w.frontend = Frontend()
+    w.start(payload(dockerSteps=ONE), keep_state=True)
+    shown(w, "setup.workspace", "end")
+    w.executor.env["LUNEXEC_SPOOL_LIMIT"] = "100Ki"
+    restarted(w)
+    time.sleep(1)
+    w.kube.release()
+    w.marked().stopped()
+
+
+def only_lengths(w):
+    for entry in entries(w):
+        for before, later in zip(entry["shown"], entry["shown"][1:]):
+            if not later.startswith(before):
+                raise AssertionError(f"{entry['key']}: {len(before)} became {len(later)}: {later[-200:]}")
+
+
+row("R", "a spool that is full while a log is read again takes nothing back", "spool_full_while_reading_again",
+    lambda w: only_lengths(w) or marked_once(w, "markErrored"))
