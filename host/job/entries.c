@@ -237,8 +237,9 @@ void lx_entry_write(struct lx_entry *entry, const char *data, size_t len)
     }
     while (is_open(entry) && len > 0) {
         size_t n = next_part(entry, data, len);
-        note_write(entry, lx_sink_write(entry->sink, data, n, &err), &err);
-        entry->fed += n;
+        int result = lx_sink_write(entry->sink, data, n, &err);
+        note_write(entry, result, &err);
+        entry->fed += result < 0 ? 0 : n;
         data += n;
         len -= n;
         lx_entry_replay(entry, false);
@@ -303,7 +304,7 @@ void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
     put_notes(entry, true);
     if (is_open(entry) && lx_sink_close(entry->sink, &err) < 0)
         remember(entry, &err, "keeping the log");
-    else if (is_open(entry) && shows_less(entry))
+    if (entry->sink && shows_less(entry))
         entry->left = entry->final_sent = true;
     entry->finished = true;
     entry->exit_code = exit_code;
