@@ -159,11 +159,15 @@ void lx_state_cleaning(struct lx_run *run)
 /* Objects go only when a restart would know the verdict without them. */
 static void clean(struct lx_run *run)
 {
+    static const char key[] = "teardown.kubernetes.job";
+    struct lx_entry *begun = lx_entry_find(run->entries, key);
     if (run->ex->opts.keep_jobs) {
+        if (begun) /* by an earlier process that was to keep none */
+            lx_entry_finish(begun, 0);
         lx_run_end_workspace(run);
         return;
     }
-    run->teardown = lx_run_teardown(run, "teardown.kubernetes.job");
+    run->teardown = lx_run_teardown(run, key);
     clean_next(run);
 }
 
