@@ -184,7 +184,7 @@ static void restore_entry(struct lx_entries *entries, const json_t *value)
     entry->wrong = lx_json_bool(value, "wrong", entry->failed);
     entry->final_sent = lx_json_bool(value, "delivered", false);
     entry->finished = lx_json_bool(value, "finished", false);
-    entry->exit_code = lx_json_int(value, "exit_code", 0);
+    entry->exit_code = entry->finished ? lx_json_int(value, "exit_code", -1) : -1;
     entry->duration_ms = lx_json_int(value, "duration", 0);
 }
 
@@ -360,6 +360,8 @@ void lx_entries_lost(struct lx_entries *entries)
         lx_fail(&entries->error, LX_E_IO,
                 "log entry %s: the executor was restarted before it was delivered", entry->key);
         entries->has_error = entry->wrong = true;
+        lx_entry_line(entry, "[lunexec] this log is incomplete: the executor was restarted before it "
+                             "was delivered");
         lx_entry_finish(entry, entry->exit_code);
     }
 }
