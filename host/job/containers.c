@@ -85,11 +85,15 @@ static void on_end(void *arg, const struct lx_err *err)
 {
     struct follower *follower = arg;
     struct lx_containers *containers = follower->owner;
-    bool lacks = gaps_of(follower) > 0 && lx_entry_has_results(follower->entry);
+    bool gone = lx_entry_output_gone(follower->entry);
+    bool lacks = (gone || gaps_of(follower) > 0) && lx_entry_has_results(follower->entry);
     containers->logs[follower - containers->followers] = err || lacks ? LX_LOG_BROKEN : LX_LOG_READ;
     lx_entry_set_broken_log(follower->entry, err || lacks);
     if (err)
         tell_incomplete(follower, err->text);
+    else if (gone)
+        tell_incomplete(follower, "its lines have been rotated away by the kubelet while the "
+                                  "executor was restarted");
     count_gaps(follower);
     struct lx_podlog *podlog = lx_take(follower->podlog); /* err is part of it */
     lx_entry_ended(follower->entry);

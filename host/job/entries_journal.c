@@ -334,6 +334,11 @@ struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns
     return entry;
 }
 
+bool lx_entry_output_gone(const struct lx_entry *entry)
+{
+    return entry->begins_ns != 0 && entry->fed == 0 && !entry->finished;
+}
+
 bool lx_entry_goes_on(const struct lx_entry *entry)
 {
     return entry->goes_on;
