@@ -55,7 +55,7 @@ static void on_data(void *arg, const char *data, size_t len)
 static void tell_incomplete(const struct follower *follower, const char *why)
 {
     lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", why);
-    lx_entry_line(follower->entry, text);
+    lx_entry_note(follower->entry, text); /* after all that was shown, not where reading has come to */
 }
 
 static uint64_t gaps_of(const struct follower *follower)
