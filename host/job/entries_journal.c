@@ -284,6 +284,43 @@ static void settle_restored(struct lx_entry *entry)
     entry->duration_ms = duration;
 }
 
+static char **command_copy(char *const *command)
+{
+    size_t n = command ? lx_strv_len(command) : 0;
+    char **copy = command ? lx_alloc_array(n + 1, sizeof *copy) : NULL;
+    for (size_t i = 0; i < n; i++)
+        copy[i] = lx_strdup(command[i]);
+    return copy;
+}
+
+static void end_here(struct lx_entry *entry)
+{
+    entry->past = entry->finished = entry->final_sent = true;
+}
+
+/* What was shown ends here, without an exit code. The new entry is recorded first: a process that
+ * finds only that knows the other has ended (end_gone_on). */
+static struct lx_entry *go_on_in_another(struct lx_entry *entry)
+{
+    struct lx_entry *next = lx_entry_new(entry->entries, entry->key, command_copy(entry->command));
+    next->goes_on = true;
+    lx_entry_record(next);
+    end_here(entry);
+    lx_entry_record(entry);
+    return next;
+}
+
+static void end_gone_on(struct lx_entries *entries, const struct lx_entry *next)
+{
+    lx_list_each (it, &entries->list) {
+        struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (entry == next)
+            return;
+        if (!entry->past && lx_streq(entry->key, next->key))
+            end_here(entry);
+    }
+}
+
 void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *journal,
                         char *const *keys,
                         void (*on_line)(void *arg, const char *key, const char *text), void *arg)
@@ -292,6 +329,11 @@ void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *jou
         restore_key(entries, journal, *key);
     entries->restarted = entries->paused = true;
     lx_list_each (it, &entries->list) {
+        const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        if (entry->goes_on)
+            end_gone_on(entries, entry);
+    }
+    lx_list_each (it, &entries->list) {
         struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
         lx_list_each (line, &entry->replay)
             on_line(arg, entry->key, lx_container_of(line, struct lx_entry_line, link)->text);
@@ -299,36 +341,45 @@ void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *jou
     }
 }
 
-/* What was shown ends here, without an exit code. */
-static struct lx_entry *go_on_in_another(struct lx_entry *entry, int64_t begins_ns)
+static void tell_rotated(struct lx_entry *entry, int64_t begins_ns, bool shown)
 {
     char begins[LX_RFC3339_SIZE];
     struct timespec when = {.tv_sec = begins_ns / NS, .tv_nsec = begins_ns % NS};
-    entry->past = entry->finished = entry->final_sent = true;
-    lx_entry_record(entry);
-    struct lx_entry *next = lx_entry_open(entry->entries, entry->key, entry->command);
-    next->goes_on = true;
     lx_rfc3339(when, begins);
     lx_auto(str) char *text =
-        lx_strf("[lunexec] this log goes on from the entry before: the executor was restarted; "
-                "lines before %s have been rotated away by the kubelet since, and some may be in "
-                "neither",
-                begins);
-    lx_entry_line(next, text);
-    for (struct lx_list *it; (it = lx_list_shift(&entry->notes));) {
+        lx_strf("[lunexec] this log %s: the executor was restarted; lines before %s have been "
+                "rotated away by the kubelet since%s",
+                shown ? "goes on from the entry before" : "is incomplete", begins,
+                shown ? ", and some may be in neither" : "");
+    lx_entry_line(entry, text);
+}
+
+static void move_notes(struct lx_list *lines, uint64_t after, struct lx_entry *to)
+{
+    for (struct lx_list *it; (it = lx_list_shift(lines));) {
         struct lx_entry_line *note = lx_container_of(it, struct lx_entry_line, link);
-        lx_entry_note(next, note->text);
+        if (note->at >= after)
+            lx_entry_note(to, note->text);
         lx_entry_line_free(note);
     }
-    return next;
 }
 
 struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns)
 {
     if (entry->begins_ns == begins_ns || begins_ns == 0 || entry->finished)
         return entry;
-    if (entry->begins_ns != 0)
-        entry = go_on_in_another(entry, begins_ns);
+    struct lx_entry *before = entry;
+    bool again = entry->begins_ns != 0, shown = entry->sent_max > 0;
+    bool untold = entry->goes_on && entry->n_lines == 0; /* killed when it had just been opened */
+    if (again && shown)
+        entry = go_on_in_another(entry);
+    if (again || untold)
+        tell_rotated(entry, begins_ns, shown || untold);
+    if (entry != before) {
+        move_notes(&before->replay, before->sent_fed + 1, entry); /* what was not shown */
+        move_notes(&before->notes, 0, entry);
+    }
+    entry->goes_on = entry->goes_on || again;
     entry->begins_ns = begins_ns;
     lx_entry_record(entry);
     return entry;

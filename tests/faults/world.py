@@ -428,7 +428,7 @@ class World:
 
     async def weather(self):
         """What befalls whole servers."""
-        if not self.faults:
+        if not self.faults or not self.chaos.rate:
             return
         while True:
             await asyncio.sleep(self.dice.uniform(3, 12))
