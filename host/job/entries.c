@@ -99,8 +99,9 @@ static uint64_t limit_left(const struct lx_entries *entries)
         return step;
     lx_list_each (it, &entries->list) {
         const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        uint64_t size = output_size(entry);
         if (!entry->result)
-            used += output_size(entry);
+            used += size > entry->sent_max ? size : entry->sent_max; /* brought back: the latter */
     }
     uint64_t left = used < job ? job - used : 0;
     if (left < ENTRY_LIMIT_MIN)
@@ -108,7 +109,8 @@ static uint64_t limit_left(const struct lx_entries *entries)
     return step > 0 && step < left ? step : left;
 }
 
-struct lx_entry *lx_entry_new(struct lx_entries *entries, const char *key, char **command)
+struct lx_entry *lx_entry_new(struct lx_entries *entries, const char *key, char **command,
+                              uint64_t limit)
 {
     struct lx_entry *entry = lx_alloc(sizeof *entry);
     entry->entries = entries;
@@ -122,12 +124,15 @@ struct lx_entry *lx_entry_new(struct lx_entries *entries, const char *key, char 
     /* The server reads results from .post entries: those are kept whole, and as they are but for
      * the job's secrets (contract 8.4). */
     entry->result = lx_ends_with(key, ".post");
+    if (limit == LX_LIMIT_LEFT)
+        limit = entry->result ? 0 : limit_left(entries);
+    entry->limit = limit;
     struct lx_sink_opts opts = {
         .mask = entries->mask,
         .spool_dir = entries->opts->spool_dir,
         .budget = entries->spool,
         .keep_tokens = entry->result,
-        .limit = entry->result ? 0 : limit_left(entries),
+        .limit = limit,
     };
     struct lx_err err;
     lx_list_push(&entries->list, &entry->link);
@@ -146,7 +151,7 @@ struct lx_entry *lx_entry_open(struct lx_entries *entries, const char *key, char
         for (size_t i = 0; i < n; i++)
             masked[i] = lx_mask_strdup(entries->mask, command[i]);
     }
-    struct lx_entry *entry = lx_entry_new(entries, key, masked);
+    struct lx_entry *entry = lx_entry_new(entries, key, masked, LX_LIMIT_LEFT);
     lx_entry_record(entry);
     return entry;
 }

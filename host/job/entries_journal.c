@@ -44,14 +44,14 @@ void lx_entry_record(const struct lx_entry *entry)
     lx_auto(str) char *key = key_of(entry, "entry");
     lx_auto(json) json_t *value = json_pack(
         "{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:b, "
-        "s:b}",
+        "s:b, s:I}",
         "key", entry->key, "command", command_of(entry), "start", (json_int_t)start, "id",
         (json_int_t)entry->id, "stream", entry->stream, "sent", (json_int_t)entry->sent_max,
         "sent_fed", (json_int_t)entry->sent_fed, "left", entry->left, "failed", entry->failed,
         "wrong", entry->wrong, "past", entry->past, "delivered", entry->final_sent, "finished",
         entry->finished, "exit_code", (json_int_t)entry->exit_code, "duration",
         (json_int_t)entry->duration_ms, "begins", (json_int_t)entry->begins_ns, "goes_on",
-        entry->goes_on, "broken_log", entry->broken_log);
+        entry->goes_on, "broken_log", entry->broken_log, "limit", (json_int_t)entry->limit);
     lx_journal_writer_put(entry->entries->journal, key, value);
 }
 
@@ -161,8 +161,10 @@ static json_t *value_of(const struct lx_journal *journal, const char *key)
 
 static void restore_entry(struct lx_entries *entries, const json_t *value)
 {
+    int64_t limit = lx_json_int(value, "limit", -1);
     struct lx_entry *entry = lx_entry_new(entries, lx_json_str(value, "key", ""),
-                                          command_from(json_object_get(value, "command")));
+                                          command_from(json_object_get(value, "command")),
+                                          limit < 0 ? LX_LIMIT_LEFT : (uint64_t)limit);
     int64_t start = lx_json_int(value, "start", 0);
     start = start > 0 ? start : 0;
     struct timespec now = lx_wall();
@@ -302,7 +304,8 @@ static void end_here(struct lx_entry *entry)
  * finds only that knows the other has ended (end_gone_on). */
 static struct lx_entry *go_on_in_another(struct lx_entry *entry)
 {
-    struct lx_entry *next = lx_entry_new(entry->entries, entry->key, command_copy(entry->command));
+    struct lx_entry *next = lx_entry_new(entry->entries, entry->key,
+                                         command_copy(entry->command), LX_LIMIT_LEFT);
     next->goes_on = true;
     lx_entry_record(next);
     end_here(entry);

@@ -34,6 +34,7 @@ struct lx_entry {
     uint64_t fed;          /* bytes of that output */
     int64_t begins_ns;     /* the timestamp it began with; 0: not known */
     bool goes_on;          /* what came before that is in another entry, or missing */
+    uint64_t limit;        /* what it may keep; 0: all */
     size_t n_lines;        /* lines of our own that were kept */
     uint64_t sent_max;     /* size of the output that was sent last */
     uint64_t sent_fed;     /* `fed` of it */
@@ -72,8 +73,11 @@ struct lx_entries {
     void (*done)(void *arg);
 };
 
-/* Makes an entry with its sink, in the list, not yet sent; takes over `command`. */
-struct lx_entry *lx_entry_new(struct lx_entries *entries, const char *key, char **command);
+/* Makes an entry with its sink, in the list, not yet sent; takes over `command`. `limit` is what it
+ * may keep, 0: all; LX_LIMIT_LEFT: what the limits leave. */
+#define LX_LIMIT_LEFT UINT64_MAX
+struct lx_entry *lx_entry_new(struct lx_entries *entries, const char *key, char **command,
+                              uint64_t limit);
 
 /* ---- entries_journal.c; each does nothing without a journal ---- */
 
