@@ -63,6 +63,7 @@ static void entry_free(struct lx_entry *entry)
     lx_sink_free(entry->sink);
     free_lines(&entry->replay);
     free_lines(&entry->notes);
+    free_lines(&entry->lines);
     free(entry->kept);
     lx_strv_free(entry->command);
     free(entry->key);
@@ -121,6 +122,7 @@ struct lx_entry *lx_entry_new(struct lx_entries *entries, const char *key, char 
     entry->index = entries->n++;
     lx_list_init(&entry->replay);
     lx_list_init(&entry->notes);
+    lx_list_init(&entry->lines);
     /* The server reads results from .post entries: those are kept whole, and as they are but for
      * the job's secrets (contract 8.4). */
     entry->result = lx_ends_with(key, ".post");

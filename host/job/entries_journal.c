@@ -55,20 +55,36 @@ void lx_entry_record(const struct lx_entry *entry)
     lx_journal_writer_put(entry->entries->journal, key, value);
 }
 
+static void keep_line(struct lx_list *list, uint64_t at, bool raw, const char *text)
+{
+    struct lx_entry_line *line = lx_alloc(sizeof *line);
+    line->at = at;
+    line->raw = raw;
+    line->text = lx_strdup(text);
+    lx_list_push(list, &line->link);
+}
+
 /* What is no UTF-8 is written as the sink will show it. */
+static void record_line(const struct lx_entry *entry, size_t n, const struct lx_entry_line *line)
+{
+    lx_auto(str) char *base = key_of(entry, "line");
+    lx_auto(str) char *key = lx_strf("%s/%06zu", base, n);
+    lx_auto(buf) struct lx_buf value = LX_BUF_INIT(TEXT_MAX);
+    if (lx_buf_addf(&value, NULL, "{\"at\":%" PRIu64 ",\"raw\":%s,\"text\":\"", line->at,
+                    line->raw ? "true" : "false") < 0 ||
+        lx_json_escape(&value, line->text, strlen(line->text), NULL) < 0 ||
+        lx_buf_adds(&value, "\"}", NULL) < 0)
+        return;
+    lx_journal_writer_put_bytes(entry->entries->journal, key, value.data, value.len);
+}
+
 void lx_entry_record_line(struct lx_entry *entry, bool raw, const char *text)
 {
     if (!entry->entries->journal)
         return;
-    lx_auto(str) char *base = key_of(entry, "line");
-    lx_auto(str) char *key = lx_strf("%s/%06zu", base, entry->n_lines++);
-    lx_auto(buf) struct lx_buf value = LX_BUF_INIT(TEXT_MAX);
-    if (lx_buf_addf(&value, NULL, "{\"at\":%" PRIu64 ",\"raw\":%s,\"text\":\"", entry->fed,
-                    raw ? "true" : "false") < 0 ||
-        lx_json_escape(&value, text, strlen(text), NULL) < 0 ||
-        lx_buf_adds(&value, "\"}", NULL) < 0)
-        return;
-    lx_journal_writer_put_bytes(entry->entries->journal, key, value.data, value.len);
+    keep_line(&entry->lines, entry->fed, raw, text);
+    record_line(entry, entry->n_lines++,
+                lx_container_of(entry->lines.prev, struct lx_entry_line, link));
 }
 
 void lx_entry_record_delivered(struct lx_entry *entry)
@@ -102,10 +118,22 @@ void lx_entries_keep(struct lx_entries *entries)
     }
 }
 
+static void rewrite(struct lx_entry *entry)
+{
+    size_t n = 0;
+    lx_entry_record(entry);
+    if (entry->final_sent || entry->failed)
+        return;
+    lx_list_each (it, &entry->lines)
+        record_line(entry, n++, lx_container_of(it, struct lx_entry_line, link));
+    if (entry->text_kept && !entry->kept)
+        keep_text(entry);
+}
+
 void lx_entries_rewrite(struct lx_entries *entries)
 {
     lx_list_each (it, &entries->list)
-        lx_entry_record(lx_container_of(it, struct lx_entry, link));
+        rewrite(lx_container_of(it, struct lx_entry, link));
 }
 
 /* ---- Bringing back ---- */
@@ -218,6 +246,7 @@ static void restore_line(struct lx_entry *entry, const json_t *value)
            lx_container_of(before->prev, struct lx_entry_line, link)->at > line->at)
         before = before->prev;
     lx_list_push(before, &line->link);
+    keep_line(&entry->lines, line->at, line->raw, line->text);
     entry->n_lines++;
 }
 

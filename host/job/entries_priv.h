@@ -36,6 +36,7 @@ struct lx_entry {
     bool goes_on;          /* what came before that is in another entry, or missing */
     uint64_t limit;        /* what it may keep; 0: all */
     size_t n_lines;        /* lines of our own that were kept */
+    struct lx_list lines;  /* of struct lx_entry_line: these, for the journal to be written anew */
     uint64_t sent_max;     /* size of the output that was sent last */
     uint64_t sent_fed;     /* `fed` of it */
     uint64_t hold;         /* at that place, shorter output is not sent: more was shown already */
