@@ -324,19 +324,27 @@ static char **command_copy(char *const *command)
     return copy;
 }
 
+/* What was shown stays as it is, without an exit code. Of an entry of which nothing was shown there
+ * are lines of ours at most, and they are all of it from now on. */
 static void end_here(struct lx_entry *entry)
 {
-    entry->past = entry->finished = entry->final_sent = true;
+    bool shown = entry->sent_max > 0;
+    entry->past = entry->finished = true;
+    entry->final_sent = shown;
+    entry->stream = entry->stream && shown;
+    entry->exit_code = -1;
 }
 
-/* What was shown ends here, without an exit code. The new entry is recorded first: a process that
- * finds only that knows the other has ended (end_gone_on). */
+/* The new entry is recorded first: a process that finds only that knows the other has ended
+ * (end_gone_on). */
 static struct lx_entry *go_on_in_another(struct lx_entry *entry)
 {
     struct lx_entry *next = lx_entry_new(entry->entries, entry->key,
                                          command_copy(entry->command), LX_LIMIT_LEFT);
     next->goes_on = true;
     lx_entry_record(next);
+    if (entry->sent_max == 0)
+        lx_entry_finish(entry, -1);
     end_here(entry);
     lx_entry_record(entry);
     return next;
@@ -373,16 +381,16 @@ void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *jou
     }
 }
 
-static void tell_rotated(struct lx_entry *entry, int64_t begins_ns, bool shown)
+static void tell_rotated(struct lx_entry *entry, int64_t begins_ns)
 {
     char begins[LX_RFC3339_SIZE];
     struct timespec when = {.tv_sec = begins_ns / NS, .tv_nsec = begins_ns % NS};
     lx_rfc3339(when, begins);
     lx_auto(str) char *text =
-        lx_strf("[lunexec] this log %s: the executor was restarted; lines before %s have been "
-                "rotated away by the kubelet since%s",
-                shown ? "goes on from the entry before" : "is incomplete", begins,
-                shown ? ", and some may be in neither" : "");
+        lx_strf("[lunexec] this log goes on from the entry before: the executor was restarted; "
+                "lines before %s have been rotated away by the kubelet since, and some may be in "
+                "neither",
+                begins);
     lx_entry_line(entry, text);
 }
 
@@ -401,17 +409,15 @@ struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns
     if (entry->begins_ns == begins_ns || begins_ns == 0 || entry->finished)
         return entry;
     struct lx_entry *before = entry;
-    bool again = entry->begins_ns != 0, shown = entry->sent_max > 0;
     bool untold = entry->goes_on && entry->n_lines == 0; /* killed when it had just been opened */
-    if (again && shown)
+    if (entry->begins_ns != 0)
         entry = go_on_in_another(entry);
-    if (again || untold)
-        tell_rotated(entry, begins_ns, shown || untold);
+    if (entry != before || untold)
+        tell_rotated(entry, begins_ns);
     if (entry != before) {
         move_notes(&before->replay, before->sent_fed + 1, entry); /* what was not shown */
         move_notes(&before->notes, 0, entry);
     }
-    entry->goes_on = entry->goes_on || again;
     entry->begins_ns = begins_ns;
     lx_entry_record(entry);
     return entry;

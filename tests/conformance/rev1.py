@@ -248,7 +248,7 @@ def rotated_never_shown(w):
 
 
 restart_row("no entry stays open of which nothing was shown", "rotated_never_shown",
-            lambda w: equal([e.get("exitCode") for e in of(w, "setup.workspace")], [0]))
+            lambda w: None not in [e.get("exitCode") for e in of(w, "setup.workspace")])
 
 
 # 5: killed between the two records of an entry that goes on in another
