@@ -55,7 +55,8 @@ static void on_data(void *arg, const char *data, size_t len)
 static void tell_incomplete(const struct follower *follower, const char *why)
 {
     lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", why);
-    lx_entry_note(follower->entry, text); /* after all that was shown, not where reading has come to */
+    if (!lx_entry_has_line(follower->entry, text)) /* before a restart */
+        lx_entry_note(follower->entry, text); /* after all that was shown */
 }
 
 static uint64_t gaps_of(const struct follower *follower)

@@ -210,10 +210,12 @@ static void own_line(struct lx_entry *entry, bool raw, const char *text)
     put_line(entry, raw, text);
 }
 
-/* A note here follows everything that was shown: after a restart that is read again first. */
+/* A note here follows everything that was shown: after a restart that is read again first, and what
+ * we wrote ourselves is put where it was. */
 static bool takes_notes(const struct lx_entry *entry)
 {
-    return entry->fed >= entry->sent_fed && lx_sink_between_lines(entry->sink);
+    return entry->fed >= entry->sent_fed && lx_list_empty(&entry->replay) &&
+           lx_sink_between_lines(entry->sink);
 }
 
 /* Writes the notes that wait, if they may stand here; `all`: wherever it is. */

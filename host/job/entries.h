@@ -40,6 +40,9 @@ void lx_entry_raw(struct lx_entry *entry, const char *text);
  * before it. */
 void lx_entry_note(struct lx_entry *entry, const char *text);
 
+/* Whether it has such a line already. */
+bool lx_entry_has_line(const struct lx_entry *entry, const char *text);
+
 /* The same in every entry that is not finished. */
 void lx_entries_tell_open(struct lx_entries *entries, const char *text);
 

@@ -82,7 +82,14 @@ void lx_entry_record_line(struct lx_entry *entry, bool raw, const char *text)
 {
     if (!entry->entries->journal)
         return;
-    keep_line(&entry->lines, entry->fed, raw, text);
+    /* After a line that stood further on, in output that could not be read again. */
+    uint64_t at = entry->fed;
+    if (!lx_list_empty(&entry->lines)) {
+        const struct lx_entry_line *last =
+            lx_container_of(entry->lines.prev, struct lx_entry_line, link);
+        at = last->at > at ? last->at : at;
+    }
+    keep_line(&entry->lines, at, raw, text);
     record_line(entry, entry->n_lines++,
                 lx_container_of(entry->lines.prev, struct lx_entry_line, link));
 }
@@ -421,6 +428,15 @@ struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns
     entry->begins_ns = begins_ns;
     lx_entry_record(entry);
     return entry;
+}
+
+bool lx_entry_has_line(const struct lx_entry *entry, const char *text)
+{
+    lx_list_each (it, &entry->lines) {
+        if (lx_streq(lx_container_of(it, struct lx_entry_line, link)->text, text))
+            return true;
+    }
+    return false;
 }
 
 bool lx_entry_output_gone(const struct lx_entry *entry)

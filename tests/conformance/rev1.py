@@ -391,3 +391,57 @@ def only_lengths(w):
 
 row("R", "a spool that is full while a log is read again takes nothing back", "spool_full_while_reading_again",
     lambda w: only_lengths(w) or marked_once(w, "markErrored"))
+
+
+class LateAnswer(Frontend):
+    """The last update of the first entry is taken, and answered much later."""
+
+    def __init__(self):
+        self.took, self.go = threading.Event(), threading.Event()
+        super().__init__()
+
+    def answer(self, call):
+        answer = super().answer(call)
+        if call.name == "updateExecutionLogEntry" and call.json["key"] == "setup.workspace" and \
+                call.json.get("exitCode") is not None and not self.took.is_set():
+            self.took.set()
+            self.go.wait(20)
+        return answer
+
+
+def tell_nodes(w, n):
+    pod = w.kube.made["pods"][NAME]
+    with w.kube.lock:
+        pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False",
+                                        "reason": "Unschedulable", "message": f"0/{n} nodes"}]
+        w.kube.event("MODIFIED", pod)
+
+
+@scenario
+def news_after_lost_output(w):
+    """A line of ours stands after output that was never shown and is gone when it is read again; the
+    entry is finished so. A third process has more to tell."""
+    go = threading.Event()
+    w.frontend, w.kube = LateAnswer(), Kube(Script(logs={"setup-workspace": TEXT}, hold=True,
+                                                   act=lambda name: name != CONTAINER or go.wait(20)))
+    w.start(payload(dockerSteps=ONE), keep_state=True, rules=[("addExecutionLogEntry", *SICK)])
+    w.until(lambda: any(c.path.endswith("/log") and c.status == 200 for c in w.kube.calls), "log")
+    journal = w.executor.log_path.with_name("state") / "journal"
+    tell_nodes(w, 1)
+    w.until(lambda: b"0/1 nodes" in journal.read_bytes(), "the line")
+
+    def lose():
+        w.frontend.rules.clear()
+        w.kube.script.logs = {}
+        w.kube.release()
+        time.sleep(0.5)
+    restarted(w, lose)
+    w.until(w.frontend.took.is_set, "the last update")
+    restarted(w, lambda: w.frontend.go.set() or tell_nodes(w, 2))
+    time.sleep(1)
+    go.set()
+    w.marked().stopped()
+
+
+restart_row("what is told after a restart follows lines of ours after output that is gone",
+            "news_after_lost_output", lambda w: has(of(w, "setup.workspace")[0]["out"], "0/1 nodes"))
