@@ -56,7 +56,7 @@ class Log:
 
     def __init__(self):
         self.lines, self.ended, self.dropped = [], False, 0
-        self.served = None  # since when somebody has its beginning
+        self.served = None  # the frontend has been shown its beginning
         self.more = asyncio.Event()
 
     def write(self, text):
@@ -70,7 +70,7 @@ class Log:
 
     def rotate(self, n):
         """The first lines are gone for who reads from the beginning."""
-        if self.served and time.monotonic() - self.served > 0.4:
+        if self.served:
             self.dropped = max(self.dropped, min(n, len(self.lines)))
 
     def wake(self):
@@ -172,6 +172,9 @@ class Pod:
             await asyncio.sleep(plan.step_s)
             if plan.talk and dice.random() < 0.5:
                 self.talk(dice, name)
+            record = self.kube.world.frontend.records[plan.job.id]
+            log.served = any(e["key"] == self.kube.world.key(name) and " line 0 " in e.get("out", "")
+                             for e in record.entries) and self.alive()
             if plan.rotates and dice.random() < 0.3:
                 log.rotate(dice.randrange(len(log.lines) + 1))
                 self.kube.chaos.note("log rotated")
@@ -501,7 +504,6 @@ class Kubernetes(Peer):
             if out:
                 sent += len(out)
                 yield out
-                log.served = log.served or time.monotonic()
             if log.ended and at == len(log.lines) or not follow:
                 return
             await more.wait()

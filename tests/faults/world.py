@@ -38,7 +38,7 @@ class Plan:
         self.burst = dice.choice((1, 3, 20))
         self.pull = self.trouble = None
         self.talk = faults and dice.random() < 0.5
-        self.rotates = faults and dice.random() < 0.25
+        self.rotates = faults and dice.random() < 0.7
         if self.rotates:
             self.step_s, self.burst = 0.15, 1
         if faults and dice.random() < 0.04:
