@@ -174,7 +174,8 @@ class Pod:
                 self.talk(dice, name)
             record = self.kube.world.frontend.records[plan.job.id]
             log.served = any(e["key"] == self.kube.world.key(name) and " line 0 " in e.get("out", "")
-                             for e in record.entries) and self.alive()
+                             for e in record.entries) and self.alive() and \
+                len(self.kube.truth[plan.job.id]) == 1
             if plan.rotates and dice.random() < 0.3:
                 log.rotate(dice.randrange(len(log.lines) + 1))
                 self.kube.chaos.note("log rotated")
