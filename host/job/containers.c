@@ -49,6 +49,8 @@ static void on_data(void *arg, const char *data, size_t len)
     struct follower *follower = arg;
     follower->owner->moved = true;
     follower->entry = lx_entry_begin_output(follower->entry, lx_podlog_begins_ns(follower->podlog));
+    if (lx_podlog_gaps(follower->podlog) > 0)
+        follower->entry = lx_entry_gap(follower->entry);
     lx_entry_write(follower->entry, data, len);
 }
 

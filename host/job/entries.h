@@ -98,6 +98,9 @@ void lx_entries_restore(struct lx_entries *entries, const struct lx_journal *jou
  * what was shown stays as it is, and the answer is a new entry with the same key, which begins with
  * a line that says so. Otherwise it is `entry`. */
 struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns);
+/* Lines are missing in the output before what comes now. Where that is in what is read again, this
+ * is no longer what was shown: likewise. */
+struct lx_entry *lx_entry_gap(struct lx_entry *entry);
 /* The output has been read to its end: an earlier process had begun to read it, and nothing of it is
  * left. */
 bool lx_entry_output_gone(const struct lx_entry *entry);

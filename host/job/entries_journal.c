@@ -430,6 +430,19 @@ struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns
     return entry;
 }
 
+struct lx_entry *lx_entry_gap(struct lx_entry *entry)
+{
+    if (entry->finished || entry->fed >= entry->sent_fed)
+        return entry;
+    struct lx_entry *next = go_on_in_another(entry);
+    lx_entry_line(next, "[lunexec] this log goes on from the entry before: the executor was "
+                        "restarted, and lines were rotated away by the kubelet while it was read "
+                        "again; some may be in neither");
+    move_notes(&entry->replay, entry->sent_fed + 1, next);
+    move_notes(&entry->notes, 0, next);
+    return next;
+}
+
 bool lx_entry_has_line(const struct lx_entry *entry, const char *text)
 {
     lx_list_each (it, &entry->lines) {

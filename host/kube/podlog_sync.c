@@ -207,8 +207,9 @@ static void gap(struct lx_loglines *lines, int64_t ns)
     lx_auto(str) char *text = lx_strf("[lunexec: log lines between %s and %s are missing: rotated "
                                       "away by the kubelet]\n",
                                       from, to);
-    deliver(lines, text, strlen(text));
+    lx_loglines_flush(lines); /* who gets the text sees it counted, and not what was before it */
     lines->gaps++;
+    deliver(lines, text, strlen(text));
 }
 
 /* ---- Finding the place again ---- */
@@ -364,8 +365,9 @@ void lx_loglines_finish(struct lx_loglines *lines, bool clean)
         lx_auto(str) char *text = lx_strf("[lunexec: log lines after %s may be missing: rotated "
                                           "away by the kubelet]\n",
                                           from);
-        deliver(lines, text, strlen(text));
+        lx_loglines_flush(lines);
         lines->gaps++;
+        deliver(lines, text, strlen(text));
     }
     lx_loglines_flush(lines);
 }

@@ -445,3 +445,33 @@ def news_after_lost_output(w):
 
 restart_row("what is told after a restart follows lines of ours after output that is gone",
             "news_after_lost_output", lambda w: has(of(w, "setup.workspace")[0]["out"], "0/1 nodes"))
+
+
+class Shrinking(Kube):
+    """A log that is read again in part, and rotated away then."""
+
+    answers = None
+
+    def get(self, kind, name, query):
+        if self.answers and name.endswith("/log") and query["container"] == "setup-workspace":
+            return 200, self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return super().get(kind, name, query)
+
+
+@scenario
+def rotated_while_reading_again(w):
+    w.frontend, w.kube = Frontend(), Shrinking(held())
+    w.start(payload(dockerSteps=ONE), keep_state=True)
+    shown(w, "setup.workspace", "three")
+    restarted(w, lambda: setattr(w.kube, "answers", [
+        STAMP.format(0).encode() + b" one\n",
+        b"".join(STAMP.format(n).encode() + b" four\n" for n in range(900, 920))]))
+    shown(w, "setup.workspace", "four")
+    w.kube.release()
+    w.marked().stopped()
+
+
+restart_row("a log that is rotated while it is read again goes on in a second entry",
+            "rotated_while_reading_again", lambda w: marked_once(w, "markComplete") or equal(
+                of(w, "setup.workspace")[0]["out"], "stdout: one\nstdout: two\nstdout: three\n") or
+            has(of(w, "setup.workspace")[1]["out"], "are missing", "four"))
