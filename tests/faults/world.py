@@ -306,7 +306,7 @@ class World:
         told = any(w in "".join(OWN_LINE.findall(text)) for w in GAP + ("rotated",)) or \
             f"log entry {key} is incomplete" in end
         if lacks and not told:
-            self.wrong(f"job {record.id} {key}: {len(lacks)} lines missing, and nothing says so: {text[-400:]!r}")
+            self.wrong(f"job {record.id} {key}: {len(lacks)} lines missing, and nothing says so: {[x[:90] for x in text.split(chr(10))]!r}")
         if name.endswith("-post") and not whole:
             self.wrong(f"job {record.id} is complete, its results are not whole: {[(e.get('exitCode'), e.get('out')) for e in of]}")
 
