@@ -19,6 +19,7 @@ enum lx_failure_kind {
     LX_FAIL_POD_DELETED,   /* somebody deleted the pod */
     LX_FAIL_UNSCHEDULABLE, /* no node takes the pod */
     LX_FAIL_NO_POD,        /* the cluster made no pod for the Job */
+    LX_FAIL_POD_SETUP,     /* its node does not get the pod's volumes or network ready */
     LX_FAIL_IMAGE_NAME,    /* no image can have that name */
     LX_FAIL_IMAGE_NOT_FOUND,
     LX_FAIL_IMAGE_UNAUTHORIZED,

@@ -30,6 +30,7 @@ struct lx_progress {
     char *pod_name; /* NULL: there is none yet */
     char *node;     /* "": none yet */
     char *refusal;  /* why there is no pod; NULL: not known */
+    char *trouble;  /* why its node does not get it ready; NULL: not known */
     bool *events_denied;
     bool waiting;      /* for a container to start */
     size_t started;    /* containers that had, when the wait began */
@@ -63,6 +64,7 @@ void lx_progress_free(struct lx_progress *progress)
     free(progress->pod_name);
     free(progress->node);
     free(progress->refusal);
+    free(progress->trouble);
     free(progress);
 }
 
@@ -115,6 +117,17 @@ static bool is_told_elsewhere(const char *reason)
     return false;
 }
 
+static bool is_trouble(const char *reason)
+{
+    static const char *const reasons[] = {"FailedMount", "FailedAttachVolume", "FailedMapVolume",
+                                          "FailedCreatePodSandBox", "NetworkNotReady"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (lx_streq(reason, reasons[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Warnings, and of the rest what takes its time: images. */
 static void tell_event(struct lx_progress *progress, const json_t *event)
 {
@@ -123,6 +136,10 @@ static void tell_event(struct lx_progress *progress, const json_t *event)
     if (lx_streq(reason, "FailedCreate") && *message) {
         free(progress->refusal);
         progress->refusal = lx_strdup(message);
+    }
+    if (is_trouble(reason) && *message) {
+        free(progress->trouble);
+        progress->trouble = lx_strf("%s: %s", reason, message);
     }
     bool image = lx_streq(reason, "Pulling") || lx_streq(reason, "Pulled");
     if (is_told_elsewhere(reason) ||
@@ -211,6 +228,7 @@ void lx_progress_wait(struct lx_progress *progress, const struct lx_progress_wai
     free(lx_take(progress->pod_name));
     free(progress->node);
     free(lx_take(progress->refusal));
+    free(lx_take(progress->trouble));
     progress->kube = wait->kube;
     progress->ns = lx_strdup(wait->ns);
     progress->job_name = lx_strdup(wait->job_name);
@@ -274,6 +292,11 @@ void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod)
 const char *lx_progress_refusal(const struct lx_progress *progress)
 {
     return progress->refusal;
+}
+
+const char *lx_progress_trouble(const struct lx_progress *progress)
+{
+    return progress->trouble;
 }
 
 void lx_progress_failure(struct lx_progress *progress, const char *message, int64_t exit_code)

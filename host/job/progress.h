@@ -41,6 +41,9 @@ void lx_progress_pod(struct lx_progress *progress, const struct lx_pod *pod);
 /* Why the Job's controller made no pod, as Events say; NULL while nothing is known. */
 const char *lx_progress_refusal(const struct lx_progress *progress);
 
+/* Why its node does not get the pod ready, as Events say; NULL while nothing is known. */
+const char *lx_progress_trouble(const struct lx_progress *progress);
+
 /* Tells a failure, line by line, and ends the entry, unless its container has ended it. */
 void lx_progress_failure(struct lx_progress *progress, const char *message, int64_t exit_code);
 

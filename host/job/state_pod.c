@@ -35,11 +35,14 @@ struct lx_stuck lx_run_stuck(const struct lx_run *run)
 {
     struct lx_stuck stuck = lx_stuck_of(find_pod(run));
     const char *refusal = lx_progress_refusal(run->progress);
+    const char *trouble = lx_progress_trouble(run->progress);
     if (stuck.kind == LX_FAIL_NO_POD && refusal) {
         stuck.kind = lx_failure_of_answer(403, refusal);
         stuck.reason = "FailedCreate";
         stuck.message = refusal;
     }
+    if (stuck.kind == LX_FAIL_POD_SETUP && trouble)
+        stuck.message = trouble;
     /* Later messages of the kubelet do not repeat what the registry said. */
     if (stuck.kind == LX_FAIL_IMAGE_PULL && (run->stuck_kind == LX_FAIL_IMAGE_NOT_FOUND ||
                                              run->stuck_kind == LX_FAIL_IMAGE_UNAUTHORIZED))

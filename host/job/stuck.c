@@ -90,6 +90,15 @@ static const struct lx_container *killed_within(const struct lx_pod *pod)
     return killed;
 }
 
+static bool is_set_up(const struct lx_pod *pod)
+{
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        if (pod->containers[i].state != LX_CONTAINER_WAITING)
+            return true;
+    }
+    return !*pod->node || !pod->unready;
+}
+
 struct lx_stuck lx_stuck_of(const struct lx_pod *pod)
 {
     struct lx_stuck stuck = {.reason = "", .message = ""};
@@ -116,6 +125,9 @@ struct lx_stuck lx_stuck_of(const struct lx_pod *pod)
         stuck.kind = LX_FAIL_UNSCHEDULABLE;
         stuck.reason = "Unschedulable";
         stuck.message = pod->unscheduled;
+    } else if (!is_set_up(pod)) {
+        stuck.kind = LX_FAIL_POD_SETUP;
+        stuck.reason = "PodReadyToStartContainers";
     }
     return stuck;
 }
@@ -140,6 +152,8 @@ uint64_t lx_stuck_grace_ms(const struct lx_stuck *stuck)
     case LX_FAIL_QUOTA:
     case LX_FAIL_NODE_LOST:
         return 300000;
+    case LX_FAIL_POD_SETUP:
+        return 600000;
     default:
         return FOREVER;
     }
@@ -159,6 +173,8 @@ static const char *meaning(enum lx_failure_kind kind)
         return "the image cannot be pulled";
     case LX_FAIL_UNSCHEDULABLE:
         return "no node takes its pod";
+    case LX_FAIL_POD_SETUP:
+        return "its node does not get its volumes or its network ready";
     case LX_FAIL_NODE_LOST:
         return "its node does not answer";
     case LX_FAIL_NO_POD:

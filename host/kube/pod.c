@@ -98,24 +98,29 @@ static void containers_parse(const json_t *status, struct lx_pod *pod)
     }
 }
 
-/* The text of a condition in the given state, "" if it is in another. */
-static char *condition(const json_t *status, const char *type, const char *state, bool reason_first)
+/* NULL if it is in another state. */
+static const json_t *find_condition(const json_t *status, const char *type, const char *state)
 {
     size_t i;
     json_t *item;
     json_array_foreach (lx_json_arr(status, "conditions"), i, item) {
-        if (strcmp(lx_json_str(item, "type", ""), type) != 0 ||
-            strcmp(lx_json_str(item, "status", ""), state) != 0)
-            continue;
-        const char *reason = lx_json_str(item, "reason", "");
-        const char *message = lx_json_str(item, "message", "");
-        if (!reason_first)
-            return copy(*message ? message : reason);
-        lx_auto(str) char *both =
-            lx_strf("%.*s: %.*s", TEXT_MAX_LEN, reason, TEXT_MAX_LEN, message);
-        return copy(both);
+        if (strcmp(lx_json_str(item, "type", ""), type) == 0 &&
+            strcmp(lx_json_str(item, "status", ""), state) == 0)
+            return item;
     }
-    return copy("");
+    return NULL;
+}
+
+/* The text of a condition in the given state, "" if it is in another. */
+static char *condition(const json_t *status, const char *type, const char *state, bool reason_first)
+{
+    const json_t *item = find_condition(status, type, state);
+    const char *reason = lx_json_str(item, "reason", "");
+    const char *message = lx_json_str(item, "message", "");
+    if (!item || !reason_first)
+        return copy(*message ? message : reason);
+    lx_auto(str) char *both = lx_strf("%.*s: %.*s", TEXT_MAX_LEN, reason, TEXT_MAX_LEN, message);
+    return copy(both);
 }
 
 static char *owner_uid(const json_t *meta)
@@ -149,6 +154,7 @@ int lx_pod_parse(const json_t *object, struct lx_pod **ret_pod, struct lx_err *e
     pod->message = copy_str(status, "message");
     pod->deleting = *lx_json_str(meta, "deletionTimestamp", "") != '\0';
     pod->unscheduled = condition(status, "PodScheduled", "False", false);
+    pod->unready = find_condition(status, "PodReadyToStartContainers", "False") != NULL;
     pod->disruption = condition(status, "DisruptionTarget", "True", true);
     containers_parse(status, pod);
     *ret_pod = pod;

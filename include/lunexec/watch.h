@@ -31,6 +31,7 @@ struct lx_pod {
     char *reason, *message;          /* status.reason, status.message */
     bool deleting;                   /* has a deletionTimestamp */
     char *unscheduled;               /* message of PodScheduled=False, "" otherwise */
+    bool unready;                    /* PodReadyToStartContainers=False: volumes, network */
     char *disruption;                /* reason: message of DisruptionTarget=True, "" otherwise */
     struct lx_container *containers; /* init containers first, in spec order of their statuses */
     size_t n_containers;

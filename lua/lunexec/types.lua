@@ -109,7 +109,7 @@
 ---@field limit integer? how many jobs of that key may run at once
 ---@field weight integer? share of turns beside other keys, 1 when absent
 
----@alias lunexec.FailureClass "exit-code"|"out-of-memory"|"evicted"|"preempted"|"node-lost"|"node-refused"|"pod-deleted"|"unschedulable"|"no-pod"|"image-name"|"image-not-found"|"image-unauthorized"|"image-pull"|"container-create"|"admission"|"quota"|"forbidden"|"api-unavailable"|"deadline"
+---@alias lunexec.FailureClass "exit-code"|"out-of-memory"|"evicted"|"preempted"|"node-lost"|"node-refused"|"pod-deleted"|"unschedulable"|"no-pod"|"pod-setup"|"image-name"|"image-not-found"|"image-unauthorized"|"image-pull"|"container-create"|"admission"|"quota"|"forbidden"|"api-unavailable"|"deadline"
 
 ---@class lunexec.Failure an attempt that ended otherwise than well; docs/failures.md says of which classes retry() is asked
 ---@field class lunexec.FailureClass

@@ -370,3 +370,24 @@ def unschedulable_grace(scene):
     holds("no node takes its pod" in job.message and "nsufficient memory" in job.message,
           f"message {job.message!r}")
     scene.check_clean()
+
+
+@test
+def unmountable(scene):
+    """A volume that does not mount: the job ends after its grace, and says which it is."""
+    volume = """job = function(task, settings)
+      local made = default.job(task, settings)
+      local pod = made.spec.template.spec
+      pod.volumes[#pod.volumes + 1] = { name = "absent", configMap = { name = "no-such-map" } }
+      local mounts = pod.initContainers[1].volumeMounts
+      mounts[#mounts + 1] = { name = "absent", mountPath = "/absent" }
+      return made, { grace = { ["pod-setup"] = 8 } }
+    end"""
+    scene.namespace.allow("events", "list")
+    job = offer(scene, step("never", "true"))
+    scene.executor(LUNEXEC_POLICY_DIR=policy(scene, volume))
+    scene.wait_marked(job, 60)
+    equal(job.state, "errored", "state")
+    for words in ("does not get its volumes or its network ready", "FailedMount", "no-such-map"):
+        holds(words in job.message, f"message {job.message!r}")
+    scene.check_clean()

@@ -94,6 +94,20 @@ static void test_unscheduled(void **state)
     assert_string_equal(pod->job_name, "j");
 }
 
+static void test_not_ready(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"False", "True", "Unknown"};
+    for (size_t i = 0; i < 3; i++) {
+        lx_auto(str) char *text = lx_strf(
+            "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"status\":{\"conditions\":[{\"type\":"
+            "\"PodReadyToStartContainers\",\"status\":\"%s\"}]}}",
+            words[i]);
+        lx_auto(pod) struct lx_pod *pod = parse(text);
+        assert_int_equal(pod->unready, i == 0);
+    }
+}
+
 static void test_cut_text(void **state)
 {
     (void)state;
@@ -131,8 +145,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full),        cmocka_unit_test(test_bare),
-        cmocka_unit_test(test_unscheduled), cmocka_unit_test(test_cut_text),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_unscheduled), cmocka_unit_test(test_not_ready),
+        cmocka_unit_test(test_cut_text),    cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -424,6 +424,17 @@ static void what_a_pod_as_a_whole_waits_for(void **state)
     stuck = lx_stuck_of(&pod);
     assert_int_equal(stuck.kind, LX_FAIL_NODE_LOST);
     assert_in_range(lx_stuck_grace_ms(&stuck), 60000, 600000);
+    pod.deleting = false;
+    pod.node = S("node-1");
+    pod.unready = true;
+    stuck = lx_stuck_of(&pod);
+    assert_int_equal(stuck.kind, LX_FAIL_POD_SETUP);
+    assert_in_range(lx_stuck_grace_ms(&stuck), 300000, 900000);
+    char spec[] = "setup=0:Completed"; /* its sandbox was there, and is gone with the pod's end */
+    struct lx_container c = container_of_spec(spec);
+    pod.containers = &c;
+    pod.n_containers = 1;
+    assert_int_equal(lx_stuck_of(&pod).kind, LX_FAIL_NONE);
     stuck = lx_stuck_of(NULL);
     assert_int_equal(stuck.kind, LX_FAIL_NO_POD);
     assert_in_range(lx_stuck_grace_ms(&stuck), 60000, 600000);
