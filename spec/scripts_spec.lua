@@ -383,9 +383,9 @@ describe("scripts/retry.lua", function()
 
   it("lets failures of the job stand", function()
     for _, class in ipairs({
-      "exit-code", "out-of-memory", "deadline", "unschedulable", "no-pod", "pod-setup", "image-name",
-      "image-not-found", "image-unauthorized", "image-pull", "container-create", "admission",
-      "quota", "forbidden", "policy", "cancelled",
+      "exit-code", "out-of-memory", "deadline", "unschedulable", "no-pod", "pod-setup",
+      "image-name", "image-not-found", "image-unauthorized", "image-pull", "container-create",
+      "admission", "quota", "forbidden", "policy", "cancelled",
     }) do
       assert.is_nil(retry(class, 1))
     end

@@ -58,7 +58,7 @@ static void tell_incomplete(const struct follower *follower, const char *why)
 {
     lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", why);
     if (!lx_entry_has_line(follower->entry, text)) /* before a restart */
-        lx_entry_note(follower->entry, text); /* after all that was shown */
+        lx_entry_note(follower->entry, text);      /* after all that was shown */
 }
 
 static uint64_t gaps_of(const struct follower *follower)

@@ -51,19 +51,13 @@ struct lx_entries *lx_entries_new(const struct lx_executor_opts *opts, const str
     return entries;
 }
 
-static void free_lines(struct lx_list *lines)
-{
-    for (struct lx_list *it; (it = lx_list_shift(lines));)
-        lx_entry_line_free(lx_container_of(it, struct lx_entry_line, link));
-}
-
 static void entry_free(struct lx_entry *entry)
 {
     lx_queue_cancel(entry->call);
     lx_sink_free(entry->sink);
-    free_lines(&entry->replay);
-    free_lines(&entry->notes);
-    free_lines(&entry->lines);
+    lx_entry_free_lines(&entry->replay);
+    lx_entry_free_lines(&entry->notes);
+    lx_entry_free_lines(&entry->lines);
     free(entry->kept);
     lx_strv_free(entry->command);
     free(entry->key);
@@ -102,7 +96,8 @@ static uint64_t limit_left(const struct lx_entries *entries)
         const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
         uint64_t size = output_size(entry);
         if (!entry->result)
-            used += size > entry->sent_max ? size : entry->sent_max; /* brought back: the latter */
+            used +=
+                size > entry->shown_size ? size : entry->shown_size; /* brought back: the latter */
     }
     uint64_t left = used < job ? job - used : 0;
     if (left < ENTRY_LIMIT_MIN)
@@ -214,7 +209,7 @@ static void own_line(struct lx_entry *entry, bool raw, const char *text)
  * we wrote ourselves is put where it was. */
 static bool takes_notes(const struct lx_entry *entry)
 {
-    return entry->fed >= entry->sent_fed && lx_list_empty(&entry->replay) &&
+    return entry->fed >= entry->shown_fed && lx_list_empty(&entry->replay) &&
            lx_sink_between_lines(entry->sink);
 }
 
@@ -295,13 +290,13 @@ void lx_entry_ended(struct lx_entry *entry)
         entry->ended_ms = lx_now_ms();
 }
 
-/* Brought back, and not all that was shown has been read again. Beyond that, output may get shorter:
- * its middle is left out. */
+/* Brought back, and not all that was shown has been read again. Beyond that, output may get
+ * shorter: its middle is left out. */
 static bool shows_less(const struct lx_entry *entry)
 {
-    bool there = entry->fed == entry->sent_fed;
-    return entry->hold > 0 && (entry->fed < entry->sent_fed ||
-                               (there && lx_sink_size(entry->sink) < entry->sent_max));
+    bool there = entry->fed == entry->shown_fed;
+    return entry->hold > 0 && (entry->fed < entry->shown_fed ||
+                               (there && lx_sink_size(entry->sink) < entry->shown_size));
 }
 
 void lx_entry_finish(struct lx_entry *entry, int64_t exit_code)
@@ -430,9 +425,9 @@ static void send_update(struct lx_entry *entry, uint64_t now)
     struct lx_log_entry wire = wire_entry(entry, true);
     uint64_t deadline = entries->deadline_ms;
     entry->sending_final = entry->finished;
-    if (!entry->kept && (entry->out.len != entry->sent_max || entry->fed != entry->sent_fed)) {
-        entry->sent_max = entry->out.len;
-        entry->sent_fed = entry->fed;
+    if (!entry->kept && (entry->out.len != entry->shown_size || entry->fed != entry->shown_fed)) {
+        entry->shown_size = entry->out.len;
+        entry->shown_fed = entry->fed;
         lx_entry_record(entry);
     }
     if (!entry->finished && deadline > now + UPDATE_PATIENCE_MS)
@@ -449,9 +444,9 @@ static uint64_t update_due(const struct lx_entry *entry)
     uint64_t size = output_size(entry);
     if (entry->finished)
         return 0;
-    bool same = entry->fed == entry->sent_fed && size <= entry->hold;
+    bool same = entry->fed == entry->shown_fed && size <= entry->hold;
     if (size == entry->sent_size || same || entry->hold == UINT64_MAX ||
-        entry->fed < entry->sent_fed)
+        entry->fed < entry->shown_fed)
         return UINT64_MAX;
     if (entry->sent_ms == 0)
         return 0;

@@ -101,8 +101,8 @@ struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns
 /* Lines are missing in the output before what comes now. Where that is in what is read again, this
  * is no longer what was shown: likewise. */
 struct lx_entry *lx_entry_gap(struct lx_entry *entry);
-/* The output has been read to its end: an earlier process had begun to read it, and nothing of it is
- * left. */
+/* The output has been read to its end: an earlier process had begun to read it, and nothing of it
+ * is left. */
 bool lx_entry_output_gone(const struct lx_entry *entry);
 /* Whether it is such a new one: the beginning of the output is not in it. */
 bool lx_entry_goes_on(const struct lx_entry *entry);

@@ -6,6 +6,9 @@
 
 #include "job/entries.h"
 
+/* A longer text is not kept when its containers go before it was delivered. */
+#define LX_ENTRY_TEXT_MAX ((uint64_t)64 * 1024 * 1024)
+
 struct lx_entry {
     struct lx_list link;
     struct lx_entries *entries;
@@ -16,11 +19,11 @@ struct lx_entry {
     struct lx_sink *sink;
     int64_t id; /* 0 until added */
     bool finished, failed, final_sent;
-    bool past;   /* of an earlier attempt */
-    bool result; /* the server reads results from it */
-    bool broken; /* its log could not be kept; the sink says so in its last line */
+    bool past;       /* of an earlier attempt */
+    bool result;     /* the server reads results from it */
+    bool broken;     /* its log could not be kept; the sink says so in its last line */
     bool broken_log; /* lx_entry_set_broken_log */
-    bool wrong;  /* keeping or delivering it has failed, which is an error of the job */
+    bool wrong;      /* keeping or delivering it has failed, which is an error of the job */
     int64_t exit_code, duration_ms;
 
     struct lx_queue_call *call; /* add or update in flight */
@@ -28,7 +31,7 @@ struct lx_entry {
     bool sending_final;
     uint64_t sent_size, sent_ms;
 
-    /* What the journal keeps, and what it brought back (entries_journal.c). */
+    /* What the journal keeps, and what it brought back (entries_restore.c). */
     size_t index;          /* among the job's entries, from 0 */
     bool stream;           /* has output of a container, which is read again after a restart */
     uint64_t fed;          /* bytes of that output */
@@ -37,8 +40,8 @@ struct lx_entry {
     uint64_t limit;        /* what it may keep; 0: all */
     size_t n_lines;        /* lines of our own that were kept */
     struct lx_list lines;  /* of struct lx_entry_line: these, for the journal to be written anew */
-    uint64_t sent_max;     /* size of the output that was sent last */
-    uint64_t sent_fed;     /* `fed` of it */
+    uint64_t shown_size;   /* size of the output that was sent last */
+    uint64_t shown_fed;    /* `fed` of it */
     uint64_t hold;         /* at that place, shorter output is not sent: more was shown already */
     bool left;             /* what was shown stays as it is: less than that can be read now */
     struct lx_list replay; /* of struct lx_entry_line: still to be put between the output */
@@ -88,6 +91,11 @@ void lx_entry_record(const struct lx_entry *entry);
 void lx_entry_record_line(struct lx_entry *entry, bool raw, const char *text);
 /* The text was delivered: what was kept of it is not needed any more. */
 void lx_entry_record_delivered(struct lx_entry *entry);
+/* Remembers a line of ours, for the journal to be written anew. */
+void lx_entry_keep_line(struct lx_entry *entry, uint64_t at, bool raw, const char *text);
+
+/* ---- entries_restore.c ---- */
+
 /* Takes the next line that stands at or before `fed`; NULL: none. `all`: wherever it stands. */
 struct lx_entry_line *lx_entry_next_line(struct lx_entry *entry, bool all);
 /* How much of `len` bytes comes before the next line. */
@@ -95,5 +103,12 @@ size_t lx_entry_before_line(const struct lx_entry *entry, size_t len);
 /* Writes the lines that stand where the output is now, or all that are left. */
 void lx_entry_replay(struct lx_entry *entry, bool all);
 void lx_entry_line_free(struct lx_entry_line *line);
+/* Empties a list of them. */
+void lx_entry_free_lines(struct lx_list *lines);
+
+/* ---- entries_rotated.c ---- */
+
+/* The earlier entries with the key of `next`, which goes on from them, have ended. */
+void lx_entries_end_before(struct lx_entries *entries, const struct lx_entry *next);
 
 #endif

@@ -53,8 +53,42 @@ def restarted(w, meanwhile=None):
     w.executor.kill()
     if meanwhile:
         meanwhile()
+    adoptions = w.executor.log.count("taking up jobs")
     w.executor.start()
-    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
+    w.until(lambda: w.executor.log.count("taking up jobs") > adoptions, "adoption")
+
+
+def log_reads(w, container):
+    """How many times the container's log has been read."""
+    return len([c for c in list(w.kube.calls) if c.path.endswith("/log") and c.status == 200 and
+                f"container={container}" in c.query])
+
+
+def read_again(w, n, container):
+    """Waits until the container's log has been read more than n times."""
+    w.until(lambda: log_reads(w, container) > n, f"log of {container} read again")
+
+
+def terminated(w, container):
+    """Waits until the pod's status shows that the container has terminated."""
+
+    def ended_so():
+        shows = w.kube.made["pods"][NAME]["status"]
+        return any(c["name"] == container and "terminated" in c["state"]
+                   for c in shows["initContainerStatuses"] + shows["containerStatuses"])
+
+    w.until(ended_so, f"end of {container}")
+
+
+def journal_of(w):
+    """The path of the executor's journal."""
+    return w.executor.log_path.with_name("state") / "journal"
+
+
+def kept(w, pattern):
+    """Waits until the journal has what the pattern (of bytes) matches."""
+    w.until(lambda: journal_of(w).exists() and re.search(pattern, journal_of(w).read_bytes()),
+            f"{pattern!r} in the journal")
 
 
 def remove_behind_its_back(w, name=NAME):
@@ -278,7 +312,7 @@ def machine_rebooted(w):
     begin(w, held())
     shown(w, "setup.workspace", "three")
     w.executor.kill()
-    edit_journal(w.executor.log_path.with_name("state") / "journal", lambda value: re.sub(
+    edit_journal(journal_of(w), lambda value: re.sub(
         rb'"started":\d{13}', b'"started":1000000000000', value))
     w.executor.start()
     shown(w, "setup.workspace", "three")

@@ -56,7 +56,6 @@ class Log:
 
     def __init__(self):
         self.lines, self.ended, self.dropped = [], False, 0
-        self.served = None  # the frontend has been shown its beginning
         self.more = asyncio.Event()
 
     def write(self, text):
@@ -70,8 +69,7 @@ class Log:
 
     def rotate(self, n):
         """The first lines are gone for who reads from the beginning."""
-        if self.served:
-            self.dropped = max(self.dropped, min(n, len(self.lines)))
+        self.dropped = max(self.dropped, min(n, len(self.lines)))
 
     def wake(self):
         self.more.set()
@@ -172,18 +170,25 @@ class Pod:
             await asyncio.sleep(plan.step_s)
             if plan.talk and dice.random() < 0.5:
                 self.talk(dice, name)
-            record = self.kube.world.frontend.records[plan.job.id]
-            log.served = any(e["key"] == self.kube.world.key(name) and " line 0 " in e.get("out", "")
-                             for e in record.entries) and self.alive() and \
-                len(self.kube.truth[plan.job.id]) == 1
-            if plan.rotates and dice.random() < 0.3:
+            if plan.rotates and self.is_shown(name) and dice.random() < 0.3:
                 log.rotate(dice.randrange(len(log.lines) + 1))
                 self.kube.chaos.note("log rotated")
-        if plan.rotates and dice.random() < 0.3:
+        if plan.rotates and self.is_shown(name) and dice.random() < 0.3:
             log.rotate(len(log.lines))
         code = plan.exit_code(name)
         self.end(name, code, "Completed" if code == 0 else "Error")
         return code == 0
+
+    def is_shown(self, name):
+        """The frontend has had the beginning of the log, from the job's only pod: what is rotated
+        away before that nobody can know of."""
+        job, world = self.plan.job.id, self.kube.world
+        return self.alive() and len(self.kube.truth[job]) == 1 and any(
+            e["key"] == world.key(name) and " line 0 " in e.get("out", "")
+            for e in world.frontend.records[job].entries)
+
+    def rotated(self):
+        return any(log.dropped for log in self.logs.values())
 
     def talk(self, dice, name):
         """News that change nothing: of containers that wait, of the pod."""

@@ -1,29 +1,41 @@
-"""Suspicions of a reviewer: kills and log entries."""
+"""Log entries whose containers' logs are read again after a restart: the executor was killed while
+lines were rotated away, limits were reached, entries were not yet delivered or its disk was full."""
 import os
 import struct
 import subprocess
 import threading
-import time
 
-from executor import BINARY, Executor
-from frontend import Frontend, payload, step
-from killed import BWRAP, SICK, Cramped, kube_sick, state_entered
+from executor import BINARY
+from frontend import Frontend, payload
+from killed import BWRAP, SICK, Cramped, kube_sick
 from kube import STAMP, Kube, Script, status
-from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, ended
-from restart import (TEXT, begin, entries, held, marked_once, never_taken_back, of, restart_row,
-                     restarted, shown)
+from outcomes import CONTAINER, NAME, ONE, RUN
+from restart import (TEXT, begin, entries, held, journal_of, kept, log_reads, marked_once,
+                     never_taken_back, of, read_again, restart_row, restarted, shown, terminated)
 from suite import equal, has, row, scenario
 from truth import POST, POST_CONTAINER, WITH_RESULTS, Rotating
+
+OUTPUT_KEPT = rb'"begins":[1-9]'  # of an entry: output of its container has been read
+RESULTS_KEPT = rb'"key":"' + POST.encode() + rb'"(?:(?!LXJ1).)*' + OUTPUT_KEPT  # in one record
 
 
 def exit_shown(w, key, code=0):
     w.until(lambda: any(e.get("exitCode") == code for e in of(w, key)), f"exit code of {key}")
 
 
-# 1: a broken log is forgotten when its entry is finished before the kill
+def tell_nodes(w, message):
+    """The pod's status has news, for which the executor writes a line of its own."""
+    pod = w.kube.made["pods"][NAME]
+    with w.kube.lock:
+        pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False",
+                                        "reason": "Unschedulable", "message": message}]
+        w.kube.event("MODIFIED", pod)
+
 
 @scenario
 def gap_then_killed(w):
+    """Lines of results are rotated away while they are read. Their entry is finished, then the
+    executor is killed."""
     go = threading.Event()
 
     def act(running):
@@ -32,6 +44,7 @@ def gap_then_killed(w):
             w.kube.rotated = POST_CONTAINER
         if running == "main":
             go.wait(20)
+
     w.frontend, w.kube = Frontend(), Rotating(Script(logs={POST_CONTAINER: TEXT}, act=act))
     w.start(WITH_RESULTS, keep_state=True)
     exit_shown(w, POST)
@@ -40,12 +53,15 @@ def gap_then_killed(w):
     w.marked().stopped()
 
 
-restart_row("results of which lines are rotated away fail the job also after a restart", "gap_then_killed",
+restart_row("results of which lines are rotated away fail the job also after a restart",
+            "gap_then_killed",
             lambda w: marked_once(w, "markErrored", POST_CONTAINER, "is incomplete"))
 
 
 @scenario
 def rotated_while_away_then_killed(w):
+    """The beginning of results is rotated away while the executor is away; they go on in a second
+    entry. That is finished, then the executor is killed again."""
     go, end = threading.Event(), threading.Event()
 
     def act(name):
@@ -53,6 +69,7 @@ def rotated_while_away_then_killed(w):
             go.wait(20)
         if name == "main":
             end.wait(20)
+
     script = Script(logs={POST_CONTAINER: TEXT}, act=act)
     w.kube, w.frontend = Kube(script), Frontend()
     w.start(WITH_RESULTS, keep_state=True)
@@ -84,6 +101,7 @@ class Unreadable(Kube):
 
 @scenario
 def unread_then_killed(w):
+    """A step's log cannot be found. Its entry is finished, then the executor is killed."""
     go = threading.Event()
     w.kube = Unreadable(Script(logs={CONTAINER: TEXT},
                                act=lambda name: name != "main" or go.wait(20)))
@@ -100,10 +118,10 @@ restart_row("a log that could not be read fails the job also after a restart", "
             lambda w: marked_once(w, "markErrored", "log of"))
 
 
-# 3: a log is given up while it is being read again; the next process reads it
-
 @scenario
 def given_up_while_reading_again(w):
+    """The second process finds the log of a container that has ended no more, and gives it up. The
+    third one finds it."""
     late = threading.Event()
     script = held(late=(CONTAINER, late))
     w.kube, w.frontend = Unreadable(script), Frontend()
@@ -113,43 +131,50 @@ def given_up_while_reading_again(w):
     def lose():
         w.kube.lost = "setup-workspace"
         w.kube.release()
-        time.sleep(1)
+        terminated(w, "setup-workspace")
+
     restarted(w, lose)
     w.until(lambda: any(c.path.endswith("/log") and c.status == 404 for c in w.kube.calls), "404")
-    time.sleep(1)
+    w.until(lambda: "log stream interrupted" in w.executor.log, "an interrupted log")
+    kept(w, rb'"broken_log":true')
+    reads = log_reads(w, "setup-workspace")
     restarted(w, lambda: setattr(w.kube, "lost", None))
-    time.sleep(1)
+    read_again(w, reads, "setup-workspace")
     late.set()
     w.marked().stopped()
 
 
-restart_row("a log that was given up while it was read again", "given_up_while_reading_again",
+restart_row("a log that was given up while it was read again takes nothing back and is delivered whole",
+            "given_up_while_reading_again",
             lambda w: equal([(e["out"], e["exitCode"]) for e in of(w, "setup.workspace")],
                             [("stdout: one\nstdout: two\nstdout: three\n", 0)]))
 
-
-# 2: limits
 
 LINE = "x" * 92 + "\n"  # 102 bytes in an entry, with prefix and the escaped line end
 
 
 def limited(name, first, more, restart=True):
+    """A log that may have 64 KiB, about 640 lines: `first` lines were there before the kill, `more`
+    are written while the executor is away."""
+
     def play(w):
-        w.kube = Kube(Script(logs={"setup-workspace": LINE * first}, hold=True))
-        w.frontend = Frontend()
-        w.start(payload(dockerSteps=ONE), keep_state=True, LUNEXEC_LOG_LIMIT_STEP="64Ki")
+        begin(w, Script(logs={"setup-workspace": LINE * first}, hold=True),
+              LUNEXEC_LOG_LIMIT_STEP="64Ki")
         shown(w, "setup.workspace", LINE[:90])
         w.until(lambda: len(w.frontend.log("setup.workspace")["out"]) > 50000, "much")
-        time.sleep(0.5)
+
         def grow():
             w.kube.script.logs = {"setup-workspace": LINE * (first + more)}
+
         if restart:
             restarted(w, grow)
         w.kube.release()
         w.marked().stopped()
+
     play.__name__ = name
     scenario(play)
-    row("R", "a limited log is delivered whole after a restart", name,
+    when = "after" if restart else "without"
+    row("R", f"a log that is near its limit is delivered to its end {when} a restart", name,
         lambda w: marked_once(w, "markComplete") or
         equal(of(w, "setup.workspace")[0].get("exitCode"), 0))
     row("R", "and is not said to be incomplete", name,
@@ -157,52 +182,45 @@ def limited(name, first, more, restart=True):
 
 
 limited("limited_plain", 635, 20, restart=False)
-for n in (590, 640, 770):
-    limited(f"limited_{n}", n, 40)
+for lines in (590, 640, 770):
+    limited(f"limited_{lines}", lines, 40)
 
 
 @scenario
 def job_limit(w):
-    go = threading.Event()
-    w.kube = Kube(Script(logs={"setup-workspace": LINE * 600, CONTAINER: LINE * 800 + "end\n"},
-                         hold=True, act=lambda name: name != CONTAINER or go.wait(20)))
-    w.frontend = Frontend()
-    w.start(payload(dockerSteps=ONE), keep_state=True, LUNEXEC_LOG_LIMIT_JOB="128Ki")
-    shown(w, "setup.workspace", "xxx")
-    time.sleep(0.5)
-    w.kube.release()
-    shown(w, RUN, "end")
-    exit_shown(w, "setup.workspace")
+    """The first entry leaves the second one the least that an entry gets, 64 KiB."""
+    go, late = threading.Event(), threading.Event()
+    logs = {"setup-workspace": ("x" * 99 + "\n") * 1024, CONTAINER: ("y" * 79 + "\n") * 1024}
+    begin(w, Script(logs=logs, late=(CONTAINER, late),
+                    act=lambda name: name != CONTAINER or go.wait(20)),
+          LUNEXEC_LOG_LIMIT_JOB="110Ki")
+    w.until(lambda: any(len(e.get("out", "")) > 100_000 for e in of(w, "setup.workspace")), "output")
+    late.set()
+    shown(w, RUN, "yyy")
     restarted(w)
-    time.sleep(1)
     go.set()
     w.marked().stopped()
 
 
-def same_end(w):
-    texts = [t for t in of(w, RUN)[0]["shown"] if "end" in t]
-    equal([len(t) for t in texts if t != texts[0]], [])
+restart_row("the limit of an entry is the same after a restart", "job_limit",
+            lambda w: has(of(w, RUN)[0]["out"], "the log limit is 65536 bytes"))
 
-
-row("R", "the limit of a job is what it was", "job_limit", same_end)
-
-
-# 4: read, not shown, then rotated to nothing
 
 @scenario
 def read_never_shown(w):
+    """Results are read while the frontend takes no entries. While the executor is away, all their
+    lines are rotated away."""
     go = threading.Event()
     w.kube = Kube(Script(logs={POST_CONTAINER: TEXT},
                          act=lambda name: name != POST_CONTAINER or go.wait(20)))
     w.frontend = Frontend()
     w.start(WITH_RESULTS, keep_state=True, rules=[("addExecutionLogEntry", *SICK)])
-    w.until(lambda: any(f"container={POST_CONTAINER}" in c.query and c.path.endswith("/log") and
-                        c.status == 200 for c in w.kube.calls), "log read")
-    time.sleep(0.5)
+    kept(w, RESULTS_KEPT)
 
     def lose():
         w.frontend.rules.clear()
         w.kube.script.logs = {}
+
     restarted(w, lose)
     go.set()
     w.marked().stopped()
@@ -212,14 +230,12 @@ restart_row("results that were read, not shown and rotated away fail the job", "
             lambda w: marked_once(w, "markErrored"))
 
 
-# 6: the exit code of an entry that was never shown
-
 @scenario
 def lost_exit_code(w):
-    w.kube, w.frontend = Kube(held()), Frontend()
-    w.start(payload(dockerSteps=ONE), keep_state=True, rules=[("addExecutionLogEntry", *SICK)])
-    w.until(lambda: any(c.path.endswith("/log") and c.status == 200 for c in w.kube.calls), "log")
-    time.sleep(0.5)
+    """A container's output is read while the frontend takes no entries. The job is cancelled while
+    the executor is away, and the container is still running."""
+    begin(w, held(), rules=[("addExecutionLogEntry", *SICK)])
+    kept(w, rb'"stream":true')
     w.executor.kill()
     w.frontend.rules.clear()
     w.frontend.cancel.add("42")
@@ -231,16 +247,17 @@ row("R", "a container that has not ended has no exit code 0", "lost_exit_code",
     lambda w: of(w, "setup.workspace")[0].get("exitCode") != 0)
 
 
-# 8: goes on in another, nothing shown
-
 @scenario
 def rotated_never_shown(w):
+    """A log is read while the frontend takes no entries. Its beginning is rotated away while the
+    executor is away."""
+
     def more(text, rotated):
         w.kube.script.logs, w.kube.lost_lines = {"setup-workspace": text}, rotated
         w.frontend.rules.clear()
+
     begin(w, held(), rules=[("addExecutionLogEntry", *SICK)])
-    w.until(lambda: any(c.path.endswith("/log") and c.status == 200 for c in w.kube.calls), "log")
-    time.sleep(0.5)
+    kept(w, OUTPUT_KEPT)
     restarted(w, lambda: more(TEXT + "four\n" * 5, 2))
     shown(w, "setup.workspace", "four")
     w.kube.release()
@@ -251,11 +268,19 @@ restart_row("no entry stays open of which nothing was shown", "rotated_never_sho
             lambda w: None not in [e.get("exitCode") for e in of(w, "setup.workspace")])
 
 
-# 5: killed between the two records of an entry that goes on in another
+def cut_journal(path, words, n):
+    """It ends before the last n of its records up to the one with these words."""
+    data, ends = path.read_bytes(), [0]
+    while ends[-1] < data.index(words):
+        key_len, value_len = struct.unpack_from("<HI", data, ends[-1] + 6)
+        ends.append(ends[-1] + 20 + key_len + value_len)
+    path.write_bytes(data[:ends[-1 - n]])
+
 
 @scenario
 def killed_going_on(w):
-    """The journal ends after the record that ends the first entry."""
+    """The journal ends after the record that opens the second entry: the one that ends the first
+    entry, and the line that says why, were not written."""
     go = threading.Event()
     script = Script(logs={POST_CONTAINER: TEXT},
                     act=lambda name: name != POST_CONTAINER or go.wait(20))
@@ -267,32 +292,23 @@ def killed_going_on(w):
     def away():
         w.kube.lost_lines = 2
         w.frontend.rule("addExecutionLogEntry", *SICK)
+
     restarted(w, away)
-    journal = w.executor.log_path.with_name("state") / "journal"
-    w.until(lambda: b"goes on from the entry" in journal.read_bytes(), "the second entry")
+    kept(w, b"goes on from the entry")
     w.executor.kill()
-    data, at, n = journal.read_bytes(), 0, 0
-    mark = data.index(b"goes on from the entry")
-    ends = [0]
-    while at < mark:
-        key_len, value_len = struct.unpack_from("<HI", data, at + 6)
-        at += 20 + key_len + value_len
-        ends.append(at)
-    # the last whole record is the line, before it those of the two entries
-    journal.write_bytes(data[:ends[-3]])
+    cut_journal(journal_of(w), b"goes on from the entry", 2)
     w.frontend.rules.clear()
+    reads = log_reads(w, POST_CONTAINER)
     w.executor.start()
-    w.until(lambda: w.executor.log.count("taking up jobs") == 1, "adoption")
-    time.sleep(1)
+    read_again(w, reads, POST_CONTAINER)
     go.set()
     w.marked().stopped()
 
 
-restart_row("killed between the records of an entry that goes on in another: results fail", "killed_going_on",
+restart_row("results that go on in a second entry fail the job, though their first entry was not ended",
+            "killed_going_on",
             lambda w: marked_once(w, "markErrored", POST_CONTAINER, "is incomplete"))
 
-
-# 9: a disk that was full, and a kill afterwards
 
 AGAIN_SMALL = """
 "$0" run & pid=$!
@@ -311,6 +327,8 @@ wait $pid
 
 
 class Killable(Cramped):
+    """tell() kills it as well, and starts it again."""
+
     def start(self):
         self.argv = [*BWRAP, "--size", "262144", "--tmpfs", self.env["LUNEXEC_STATE_DIR"],
                      "sh", "-c", AGAIN_SMALL, os.path.abspath(BINARY)]
@@ -321,20 +339,19 @@ class Killable(Cramped):
 
 @scenario
 def full_then_killed(w):
+    """A line of ours is shown while the disk is full. When it can be written again, the log goes on,
+    and the executor is killed."""
     w.frontend, w.kube = Frontend(), Kube(held())
     w.frontend.offer(payload(dockerSteps=ONE))
     w.executor = Killable(w.frontend, w.kube, keep_state=True)
     shown(w, "setup.workspace", "three")
     w.executor.tell("fill")
-    pod = w.kube.made["pods"][NAME]
-    with w.kube.lock:
-        pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False",
-                                        "reason": "Unschedulable", "message": "0/1 nodes" * 500}]
-        w.kube.event("MODIFIED", pod)
+    tell_nodes(w, "0/1 nodes" * 500)
     shown(w, "setup.workspace", "0/1 nodes")
     w.until(lambda: "cannot be written:" in w.executor.log, "full")
     w.executor.tell("free")
     w.until(lambda: "can be written again" in w.executor.log, "free")
+    pod = w.kube.made["pods"][NAME]
     with w.kube.lock:
         w.kube.script.logs["setup-workspace"] += "four\n" * 1000
         del pod["status"]["conditions"]
@@ -350,10 +367,10 @@ row("R", "a line of ours that was written while the disk was full stays", "full_
     never_taken_back)
 
 
-# keep jobs
-
 @scenario
 def keeps_jobs_at_last(w):
+    """Killed while the objects of a job are removed, the executor starts with the setting that keeps
+    them."""
     w.frontend, w.kube = Frontend(), Kube(Script())
     kube_sick(w, "delete", "jobs")
     w.start(payload(dockerSteps=ONE), keep_state=True)
@@ -365,32 +382,32 @@ def keeps_jobs_at_last(w):
     w.marked().stopped()
 
 
-row("R", "killed while its objects are removed, and started to keep them: marked", "keeps_jobs_at_last",
-    lambda w: marked_once(w, "markComplete"))
+row("R", "a job whose objects were being removed is marked when they are to be kept after a restart",
+    "keeps_jobs_at_last", lambda w: marked_once(w, "markComplete"))
 
 
 @scenario
 def spool_full_while_reading_again(w):
-    w.kube = Kube(Script(logs={"setup-workspace": (LINE * 30000) + "end\n"}, hold=True))
-    w.frontend = Frontend()
-    w.start(payload(dockerSteps=ONE), keep_state=True)
+    """All of a long log was shown. The second process may spool only a part of it."""
+    begin(w, Script(logs={"setup-workspace": LINE * 30000 + "end\n"}, hold=True))
     shown(w, "setup.workspace", "end")
     w.executor.env["LUNEXEC_SPOOL_LIMIT"] = "100Ki"
     restarted(w)
-    time.sleep(1)
     w.kube.release()
     w.marked().stopped()
 
 
 def only_lengths(w):
+    """never_taken_back, without the long texts in its message."""
     for entry in entries(w):
         for before, later in zip(entry["shown"], entry["shown"][1:]):
             if not later.startswith(before):
-                raise AssertionError(f"{entry['key']}: {len(before)} became {len(later)}: {later[-200:]}")
+                raise AssertionError(
+                    f"{entry['key']}: {len(before)} became {len(later)}: {later[-200:]}")
 
 
-row("R", "a spool that is full while a log is read again takes nothing back", "spool_full_while_reading_again",
-    lambda w: only_lengths(w) or marked_once(w, "markErrored"))
+row("R", "a spool that is full while a log is read again takes nothing back, and fails the job",
+    "spool_full_while_reading_again", lambda w: only_lengths(w) or marked_once(w, "markErrored"))
 
 
 class LateAnswer(Frontend):
@@ -409,36 +426,30 @@ class LateAnswer(Frontend):
         return answer
 
 
-def tell_nodes(w, n):
-    pod = w.kube.made["pods"][NAME]
-    with w.kube.lock:
-        pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False",
-                                        "reason": "Unschedulable", "message": f"0/{n} nodes"}]
-        w.kube.event("MODIFIED", pod)
-
-
 @scenario
 def news_after_lost_output(w):
     """A line of ours stands after output that was never shown and is gone when it is read again; the
     entry is finished so. A third process has more to tell."""
     go = threading.Event()
-    w.frontend, w.kube = LateAnswer(), Kube(Script(logs={"setup-workspace": TEXT}, hold=True,
-                                                   act=lambda name: name != CONTAINER or go.wait(20)))
+    w.kube = Kube(Script(logs={"setup-workspace": TEXT}, hold=True,
+                         act=lambda name: name != CONTAINER or go.wait(20)))
+    w.frontend = LateAnswer()
     w.start(payload(dockerSteps=ONE), keep_state=True, rules=[("addExecutionLogEntry", *SICK)])
-    w.until(lambda: any(c.path.endswith("/log") and c.status == 200 for c in w.kube.calls), "log")
-    journal = w.executor.log_path.with_name("state") / "journal"
-    tell_nodes(w, 1)
-    w.until(lambda: b"0/1 nodes" in journal.read_bytes(), "the line")
+    kept(w, OUTPUT_KEPT)
+    tell_nodes(w, "0/1 nodes")
+    kept(w, b"0/1 nodes")
 
     def lose():
         w.frontend.rules.clear()
         w.kube.script.logs = {}
         w.kube.release()
-        time.sleep(0.5)
+        terminated(w, "setup-workspace")
+
     restarted(w, lose)
     w.until(w.frontend.took.is_set, "the last update")
-    restarted(w, lambda: w.frontend.go.set() or tell_nodes(w, 2))
-    time.sleep(1)
+    reads = log_reads(w, "setup-workspace")
+    restarted(w, lambda: w.frontend.go.set() or tell_nodes(w, "0/2 nodes"))
+    read_again(w, reads, "setup-workspace")
     go.set()
     w.marked().stopped()
 
@@ -460,6 +471,7 @@ class Shrinking(Kube):
 
 @scenario
 def rotated_while_reading_again(w):
+    """The second process reads one line again; then the log begins much further on."""
     w.frontend, w.kube = Frontend(), Shrinking(held())
     w.start(payload(dockerSteps=ONE), keep_state=True)
     shown(w, "setup.workspace", "three")
