@@ -51,6 +51,10 @@ def selected(labels, selector):
     return True
 
 
+# A file of 10 MiB is not filled and left in less.
+ROTATED_AFTER_NS = 2 * 10**9
+
+
 class Log:
     """What a container wrote, as (time in ns, text with or without its line feed)."""
 
@@ -69,7 +73,8 @@ class Log:
 
     def rotate(self, n):
         """The first lines are gone for who reads from the beginning."""
-        self.dropped = max(self.dropped, min(n, len(self.lines)))
+        old = sum(ns < time.time_ns() - ROTATED_AFTER_NS for ns, _ in self.lines)
+        self.dropped = max(self.dropped, min(n, old))
 
     def wake(self):
         self.more.set()

@@ -40,7 +40,7 @@ class Plan:
         self.talk = faults and dice.random() < 0.5
         self.rotates = faults and dice.random() < 0.25
         if self.rotates:
-            self.step_s, self.burst = 0.15, 1
+            self.step_s, self.burst = 0.4, 1
         if faults and dice.random() < 0.04:
             self.pull = dice.choice(("never", "slow", "slow"))
         elif faults and dice.random() < 0.12:

@@ -188,6 +188,22 @@ static void test_ends_early(void **state)
     end(fake, &taken);
 }
 
+/* Whether an end after trouble was one is looked at soon. */
+static void test_ends_after_trouble(void **state)
+{
+    (void)state;
+    static const struct fake_step steps[] = {
+        {.want = FOLLOW, .status = 503, .body = ""}, {.want = FOLLOW, .status = 503, .body = ""},
+        {.want = FOLLOW, .status = 503, .body = ""}, {.want = FOLLOW, .status = 503, .body = ""},
+        {.want = FOLLOW, .action = FAKE_END},        {.want = FOLLOW, .action = FAKE_HOLD},
+    };
+    struct taken taken;
+    struct fake *fake = begin(steps, 6, &taken, NULL, 0);
+    WAIT_UNTIL(fake, fake_count(fake) == 6);
+    assert_in_range(fake_at(fake, 5) - fake_at(fake, 4), 150, 500);
+    end(fake, &taken);
+}
+
 static void test_pod_gone(void **state)
 {
     (void)state;
@@ -283,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_last_read_completes),
         cmocka_unit_test(test_stream_hangs),
         cmocka_unit_test(test_ends_early),
+        cmocka_unit_test(test_ends_after_trouble),
         cmocka_unit_test(test_pod_gone),
         cmocka_unit_test(test_gives_up),
         cmocka_unit_test(test_token),
