@@ -245,12 +245,13 @@ def log_rotated_away(scene):
 def log_rotated_over_restart(scene):
     """kill -9, and the beginning of the log is gone when it is read again: what was shown stays, and
     a second entry goes on."""
+    before = rotated_files()
     try:
         restart_kubelet(**NARROW)
         executor = scene.executor(LUNEXEC_STATE_DIR=str(scene.directory) + "/state")
         job = scene.offer(printing(100_000, 30))
         scene.wait_running(job, "step.0.run", text="0000000001 ")
-        scene.frontend.wait(rotated_files, PATIENCE, "a rotation")
+        scene.frontend.wait(lambda: rotated_files() - before, PATIENCE, "a rotation")
         scene.frontend.kill()
         executor.signal(signal.SIGKILL)
         executor.wait(5)
