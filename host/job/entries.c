@@ -95,9 +95,10 @@ static uint64_t limit_left(const struct lx_entries *entries)
     lx_list_each (it, &entries->list) {
         const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
         uint64_t size = output_size(entry);
+        if (size < entry->shown_size) /* delivered before a restart */
+            size = entry->shown_size;
         if (!entry->result)
-            used +=
-                size > entry->shown_size ? size : entry->shown_size; /* brought back: the latter */
+            used += size;
     }
     uint64_t left = used < job ? job - used : 0;
     if (left < ENTRY_LIMIT_MIN)

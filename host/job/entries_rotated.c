@@ -29,9 +29,20 @@ static void end_here(struct lx_entry *entry)
     entry->exit_code = -1;
 }
 
+static void move_notes(struct lx_list *lines, uint64_t after, struct lx_entry *to)
+{
+    for (struct lx_list *it; (it = lx_list_shift(lines));) {
+        struct lx_entry_line *note = lx_container_of(it, struct lx_entry_line, link);
+        if (note->at >= after)
+            lx_entry_note(to, note->text);
+        lx_entry_line_free(note);
+    }
+}
+
 /* The new entry is recorded first: a process that finds only that knows the other has ended
- * (lx_entries_end_before). */
-static struct lx_entry *go_on_in_another(struct lx_entry *entry)
+ * (lx_entries_end_before). It begins with the line `why`, and gets what was not shown of our own
+ * lines. */
+static struct lx_entry *go_on_in_another(struct lx_entry *entry, const char *why)
 {
     struct lx_entry *next =
         lx_entry_new(entry->entries, entry->key, command_copy(entry->command), LX_LIMIT_LEFT);
@@ -41,6 +52,9 @@ static struct lx_entry *go_on_in_another(struct lx_entry *entry)
         lx_entry_finish(entry, -1);
     end_here(entry);
     lx_entry_record(entry);
+    lx_entry_line(next, why);
+    move_notes(&entry->replay, entry->shown_fed + 1, next);
+    move_notes(&entry->notes, 0, next);
     return next;
 }
 
@@ -55,43 +69,27 @@ void lx_entries_end_before(struct lx_entries *entries, const struct lx_entry *ne
     }
 }
 
-static void tell_rotated(struct lx_entry *entry, int64_t begins_ns)
+static char *why_rotated(int64_t begins_ns)
 {
     char begins[LX_RFC3339_SIZE];
     struct timespec when = {.tv_sec = begins_ns / NS, .tv_nsec = begins_ns % NS};
     lx_rfc3339(when, begins);
-    lx_auto(str) char *text =
-        lx_strf("[lunexec] this log goes on from the entry before: the executor was restarted; "
-                "lines before %s have been rotated away by the kubelet since, and some may be in "
-                "neither",
-                begins);
-    lx_entry_line(entry, text);
-}
-
-static void move_notes(struct lx_list *lines, uint64_t after, struct lx_entry *to)
-{
-    for (struct lx_list *it; (it = lx_list_shift(lines));) {
-        struct lx_entry_line *note = lx_container_of(it, struct lx_entry_line, link);
-        if (note->at >= after)
-            lx_entry_note(to, note->text);
-        lx_entry_line_free(note);
-    }
+    return lx_strf("[lunexec] this log goes on from the entry before: the executor was restarted; "
+                   "lines before %s have been rotated away by the kubelet since, and some may be "
+                   "in neither",
+                   begins);
 }
 
 struct lx_entry *lx_entry_begin_output(struct lx_entry *entry, int64_t begins_ns)
 {
     if (entry->begins_ns == begins_ns || begins_ns == 0 || entry->finished)
         return entry;
-    struct lx_entry *before = entry;
     bool untold = entry->goes_on && entry->n_lines == 0; /* killed when it had just been opened */
+    lx_auto(str) char *why = why_rotated(begins_ns);
     if (entry->begins_ns != 0)
-        entry = go_on_in_another(entry);
-    if (entry != before || untold)
-        tell_rotated(entry, begins_ns);
-    if (entry != before) {
-        move_notes(&before->replay, before->shown_fed + 1, entry); /* what was not shown */
-        move_notes(&before->notes, 0, entry);
-    }
+        entry = go_on_in_another(entry, why);
+    else if (untold)
+        lx_entry_line(entry, why);
     entry->begins_ns = begins_ns;
     lx_entry_record(entry);
     return entry;
@@ -101,13 +99,10 @@ struct lx_entry *lx_entry_gap(struct lx_entry *entry)
 {
     if (entry->finished || entry->fed >= entry->shown_fed)
         return entry;
-    struct lx_entry *next = go_on_in_another(entry);
-    lx_entry_line(next, "[lunexec] this log goes on from the entry before: the executor was "
-                        "restarted, and lines were rotated away by the kubelet while it was read "
-                        "again; some may be in neither");
-    move_notes(&entry->replay, entry->shown_fed + 1, next);
-    move_notes(&entry->notes, 0, next);
-    return next;
+    return go_on_in_another(entry,
+                            "[lunexec] this log goes on from the entry before: the executor was "
+                            "restarted, and lines were rotated away by the kubelet while it was "
+                            "read again; some may be in neither");
 }
 
 bool lx_entry_output_gone(const struct lx_entry *entry)

@@ -87,8 +87,7 @@ struct lx_loglines {
 
     /* What was delivered. */
     uint64_t total;
-    int64_t
-        begins_ns; /* the timestamp of the first line, also when it has only begun; 0: none has */
+    int64_t begins_ns; /* the timestamp of the first line, which may be open; 0: none */
     struct lx_logline_id first;
     struct lx_logline_second seconds[2]; /* the latest second and the one before */
     int64_t max_ns;

@@ -70,8 +70,7 @@ static void complete(struct lx_podlog *podlog)
     }
     podlog->good_ms = lx_now_ms();
     if (!podlog->last) {
-        /* It may have ended early all the same: that shows soon, before lines can be rotated away.
-         */
+        /* It may have ended early all the same: looked at before lines can be rotated away. */
         if (!podlog->clean)
             lx_backoff_reset(&podlog->backoff);
         podlog->clean = true;

@@ -215,8 +215,7 @@ int lx_ctr_probe(struct lx_cluster *c, struct lx_err *err);
 /* cluster_orphans.c: from now on processes whose parent in a sandbox died become ours. LX_E_IO. */
 int lx_orphans_adopt(struct lx_err *err);
 /* Kills every child of this process, and what becomes one by that, and waits for their ends, for at
- * most five seconds: one that hangs in the kernel is left to it. Only once no loop waits for any.
- */
+ * most five seconds (one may hang in the kernel). Only once no loop waits for any. */
 void lx_orphans_kill(void);
 /* The container's process has ended, with an exit status or by a signal (0: none). The pod may be
  * gone afterwards, and the container with it. */

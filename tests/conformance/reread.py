@@ -58,29 +58,48 @@ restart_row("results of which lines are rotated away fail the job also after a r
             lambda w: marked_once(w, "markErrored", POST_CONTAINER, "is incomplete"))
 
 
-@scenario
-def rotated_while_away_then_killed(w):
-    """The beginning of results is rotated away while the executor is away; they go on in a second
-    entry. That is finished, then the executor is killed again."""
-    go, end = threading.Event(), threading.Event()
-
-    def act(name):
-        if name == POST_CONTAINER:
-            go.wait(20)
-        if name == "main":
-            end.wait(20)
-
-    script = Script(logs={POST_CONTAINER: TEXT}, act=act)
+def results_rotated(w, *held_too, meanwhile=lambda: None):
+    """The beginning of results is rotated away while the executor is away, and more can be read than
+    before. The events that let their container go, and those of `held_too`."""
+    go = {name: threading.Event() for name in (POST_CONTAINER, *held_too)}
+    script = Script(logs={POST_CONTAINER: TEXT}, act=lambda name: name not in go or go[name].wait(20))
     w.kube, w.frontend = Kube(script), Frontend()
     w.start(WITH_RESULTS, keep_state=True)
     shown(w, POST, "three")
     script.logs = {POST_CONTAINER: TEXT * 3}
-    restarted(w, lambda: setattr(w.kube, "lost_lines", 2))
+
+    def away():
+        w.kube.lost_lines = 2
+        meanwhile()
+
+    restarted(w, away)
+    return go
+
+
+@scenario
+def results_rotated_while_away(w):
+    """And the executor is killed again."""
+    go = results_rotated(w)
     w.until(lambda: len(of(w, POST)) == 2, "a second entry")
-    go.set()
+    restarted(w)
+    go[POST_CONTAINER].set()
+    w.marked().stopped()
+
+
+restart_row("results whose beginning was rotated away meanwhile fail the job",
+            "results_rotated_while_away",
+            lambda w: marked_once(w, "markErrored", POST_CONTAINER, "is incomplete"))
+
+
+@scenario
+def rotated_while_away_then_killed(w):
+    """The second entry, in which they go on, is finished, then the executor is killed again."""
+    go = results_rotated(w, "main")
+    w.until(lambda: len(of(w, POST)) == 2, "a second entry")
+    go[POST_CONTAINER].set()
     exit_shown(w, POST)
     restarted(w)
-    end.set()
+    go["main"].set()
     w.marked().stopped()
 
 
@@ -281,19 +300,7 @@ def cut_journal(path, words, n):
 def killed_going_on(w):
     """The journal ends after the record that opens the second entry: the one that ends the first
     entry, and the line that says why, were not written."""
-    go = threading.Event()
-    script = Script(logs={POST_CONTAINER: TEXT},
-                    act=lambda name: name != POST_CONTAINER or go.wait(20))
-    w.kube, w.frontend = Kube(script), Frontend()
-    w.start(WITH_RESULTS, keep_state=True)
-    shown(w, POST, "three")
-    script.logs = {POST_CONTAINER: TEXT * 3}
-
-    def away():
-        w.kube.lost_lines = 2
-        w.frontend.rule("addExecutionLogEntry", *SICK)
-
-    restarted(w, away)
+    go = results_rotated(w, meanwhile=lambda: w.frontend.rule("addExecutionLogEntry", *SICK))
     kept(w, b"goes on from the entry")
     w.executor.kill()
     cut_journal(journal_of(w), b"goes on from the entry", 2)
@@ -301,7 +308,7 @@ def killed_going_on(w):
     reads = log_reads(w, POST_CONTAINER)
     w.executor.start()
     read_again(w, reads, POST_CONTAINER)
-    go.set()
+    go[POST_CONTAINER].set()
     w.marked().stopped()
 
 

@@ -166,27 +166,6 @@ restart_row("results of which less can be read after a restart than was shown fa
             lambda w: marked_once(w, "markErrored", f"log entry {POST}", "incomplete"))
 
 
-@scenario
-def results_rotated_while_away(w):
-    """More is read after the restart than before it, but not from the same line on; twice."""
-    go = threading.Event()
-    script = Script(logs={POST_CONTAINER: TEXT},
-                    act=lambda name: name != POST_CONTAINER or go.wait(20))
-    w.kube, w.frontend = Kube(script), Frontend()
-    w.start(WITH_RESULTS, keep_state=True)
-    shown(w, POST, "three")
-    script.logs = {POST_CONTAINER: TEXT * 3}
-    restarted(w, lambda: setattr(w.kube, "lost_lines", 2))
-    w.until(lambda: len(of(w, POST)) == 2, "a second entry")
-    restarted(w)
-    go.set()
-    w.marked().stopped()
-
-
-restart_row("results whose beginning was rotated away meanwhile fail the job", "results_rotated_while_away",
-            lambda w: marked_once(w, "markErrored", POST_CONTAINER, "is incomplete"))
-
-
 class Graceful(Kube):
     """The first pod takes its time to end: it goes after the second deletion of its Job. A Job that
     is deleted in the foreground stays until then."""
