@@ -216,7 +216,7 @@ class FirstLight(unittest.TestCase):
             bench.start_executor(frontend_port=relay.port)
             mark = bench.frontend.marked(40)
             self.check_complete(bench, mark, 2)
-            self.assertEqual(relay.lost, 1)
+            wait_for("the answer to be lost", lambda: relay.lost == 1)
             return bench, mark
 
     def test_lost_answer_of_dequeue(self):
@@ -238,7 +238,7 @@ class FirstLight(unittest.TestCase):
             bench.start_executor(kubeconfig=bench.kubeconfig(
                 text.replace(f":{bench.cluster.port}'", f":{relay.port}'")))
             self.check_complete(bench, bench.frontend.marked(), 2)
-            self.assertEqual(relay.lost, 1)
+            wait_for("the answer to be lost", lambda: relay.lost == 1)
 
     def test_pod_deadline(self):
         with Bench("deadline") as bench:
