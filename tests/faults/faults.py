@@ -24,7 +24,7 @@ class Proxy:
         self.stalled = threading.Event()  # nothing is forwarded, connections stay
         self.refusing = False  # connections are reset as they come
         self.closed = False
-        self.listener = socket.create_server((host, 0), backlog=64)
+        self.listener = socket.create_server((host, 0), backlog=4096)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 

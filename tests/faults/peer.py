@@ -68,7 +68,8 @@ class Peer:
         self.running.set()
 
     async def open(self):
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", self.port, backlog=512,
+        # As many as the kernel lets wait: a connection too many would be tried again after a second.
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", self.port, backlog=4096,
                                                  limit=1 << 20)
         self.port = self.server.sockets[0].getsockname()[1]
 
