@@ -33,6 +33,7 @@ class Server(ThreadingHTTPServer):
     """Binds without asking for the address's name: there is no name server here to answer."""
 
     daemon_threads = True
+    request_queue_size = 1024  # one too many would be tried again by TCP after a second
 
     def server_bind(self):
         socketserver.TCPServer.server_bind(self)

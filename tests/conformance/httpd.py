@@ -34,7 +34,7 @@ class Drop(Exception):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 64
+    request_queue_size = 1024
 
     def server_bind(self):  # without asking for the address's name
         socketserver.TCPServer.server_bind(self)
