@@ -188,12 +188,12 @@ static void nulls_and_absent_members_are_empty(void **state)
 {
     static const char *const payloads[] = {
         "{\"id\":1}",
-        "{\"id\":1,\"version\":null,\"token\":null,\"queue\":null,\"repositoryName\":null,"
-        "\"repositoryDirectory\":null,\"commit\":null,\"fetchTags\":null,\"shallowClone\":null,"
-        "\"sparseCheckout\":null,\"files\":null,\"dockerSteps\":null,\"cliSteps\":null,"
-        "\"redactedValues\":null,\"dockerAuthConfig\":null}",
-        "{\"id\":1,\"queue\":\"\",\"files\":{},\"dockerSteps\":[],\"cliSteps\":[],"
-        "\"redactedValues\":{},\"unheardOf\":[1,2]}",
+        ("{\"id\":1,\"version\":null,\"token\":null,\"queue\":null,\"repositoryName\":null,"
+         "\"repositoryDirectory\":null,\"commit\":null,\"fetchTags\":null,\"shallowClone\":null,"
+         "\"sparseCheckout\":null,\"files\":null,\"dockerSteps\":null,\"cliSteps\":null,"
+         "\"redactedValues\":null,\"dockerAuthConfig\":null}"),
+        ("{\"id\":1,\"queue\":\"\",\"files\":{},\"dockerSteps\":[],\"cliSteps\":[],"
+         "\"redactedValues\":{},\"unheardOf\":[1,2]}"),
     };
     (void)state;
     for (size_t i = 0; i < sizeof(payloads) / sizeof(*payloads); i++) {
