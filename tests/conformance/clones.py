@@ -80,7 +80,7 @@ def git_stopped(w):
 
     def hang(_):
         asked.set()
-        go.wait(40)
+        go.wait()
     clone(w, hang)
     w.until(asked.is_set, "git at the frontend")
     end_now(w)

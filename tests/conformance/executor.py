@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 from frontend import PASSWORD
+from httpd import PATIENCE_S
 
 BINARY = os.environ.get("LUNEXEC", "build/asan/lunexec")
 KUBECONFIG = """apiVersion: v1
@@ -72,7 +73,7 @@ class Executor:
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
-    def wait(self, seconds=20):
+    def wait(self, seconds=PATIENCE_S):
         return self.process.wait(seconds)
 
     def stop(self):

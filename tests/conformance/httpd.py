@@ -7,6 +7,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+PATIENCE_S = 40  # for what has to come; how soon it does is no test's point, unless it says so
+
+
 class Call:
     """One request as it arrived."""
 
@@ -115,7 +118,7 @@ class Peer:
         self.server.shutdown()
         self.server.server_close()
 
-    def wait(self, condition, seconds, what):
+    def wait(self, condition, what, seconds=PATIENCE_S):
         """Waits until condition() holds; looked at after every answer."""
         end = time.monotonic() + seconds
         with self.lock:

@@ -11,7 +11,7 @@ import threading
 
 from executor import BINARY, Executor
 from frontend import Frontend, payload
-from httpd import Drop
+from httpd import PATIENCE_S, Drop
 from kube import Kube, Script, status
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN
 from restart import TEXT, begin, held, marked_once, of, restart_row, restarted, shown
@@ -100,7 +100,7 @@ class Silent(Kube):
         if call.method == "POST" and call.name == self.kind:
             self.skip -= 1
             if self.skip == -1:
-                self.go.wait(20)
+                self.go.wait()
                 raise Drop
         return answer
 
@@ -210,7 +210,7 @@ def handed_over(w, take_over):
     first = w.executor.process
     try:
         take_over(w, first)
-        w.facts["status"] = first.wait(20)
+        w.facts["status"] = first.wait(PATIENCE_S)
     finally:
         first.kill()
     beats = len(w.frontend.of("heartbeat"))
@@ -224,7 +224,7 @@ def handed_over(w, take_over):
 def hand_over_signal(w):
     def take_over(w, first):
         first.send_signal(signal.SIGUSR2)
-        first.wait(20)
+        first.wait(PATIENCE_S)
         w.executor.start()
     handed_over(w, take_over)
 
@@ -265,7 +265,7 @@ def hand_over_withdrawn(w):
         w.kube.release()
         w.marked()
         w.executor.start()
-        w.facts["status"] = first.wait(20)
+        w.facts["status"] = first.wait(PATIENCE_S)
     finally:
         first.kill()
     w.stopped()
@@ -362,7 +362,7 @@ def shared_killed_in_step(w):
     """In the second of three steps."""
     def act(container):
         if container == "step-kubernetes-step-0-run":
-            w.go.wait(20)
+            w.go.wait()
     w.go = threading.Event()
     shared(w, Kube(Script(logs={"step-kubernetes-step-0-run": TEXT}, act=act)))
     shown(w, "step.kubernetes.step.0.run", "three")

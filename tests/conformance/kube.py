@@ -211,7 +211,7 @@ class Kube(Peer):
                 return
             if script.late and script.late[0] == name:
                 show("Pending", **script.meanwhile)
-                script.late[1].wait(20)
+                script.late[1].wait()
             states[name] = {"running": {"startedAt": "2024-06-03T10:20:30Z"}}
             if not show("Pending"):
                 return

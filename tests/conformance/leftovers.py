@@ -74,7 +74,7 @@ def leftover_slow(w):
     w.kube.stubborn = True
 
     def watch():
-        w.kube.wait(lambda: len(deletes(w, "jobs", NAME)) >= 2, 20, "second delete")
+        w.kube.wait(lambda: len(deletes(w, "jobs", NAME)) >= 2, "second delete")
         w.facts["made"] = len(w.kube.created["jobs"])
         with w.kube.lock:
             w.kube.stubborn = False
@@ -232,12 +232,12 @@ def rounds(w, n):
         return len([c for c in list(w.kube.calls) if c.method == "GET" and "limit=200" in c.query
                     and "executor%3D" in c.query])
     before = lists()
-    w.kube.wait(lambda: lists() >= before + n, 20, f"{n} rounds of the sweep")
+    w.kube.wait(lambda: lists() >= before + n, f"{n} rounds of the sweep")
 
 
 def gone(w, *names):
     w.kube.wait(lambda: not [n for n in names for kind in ("jobs", "secrets")
-                             for made in w.kube.made[kind] if made.startswith(n)], 20,
+                             for made in w.kube.made[kind] if made.startswith(n)],
                 "removal of " + " ".join(names))
 
 
@@ -251,7 +251,7 @@ def swept(w, forbidden=()):
     w.start(payload(dockerSteps=ONE), LUNEXEC_STATE_DIR=state_dir(w, "ex-ours"),
             LUNEXEC_SWEEP_INTERVAL=EVERY, LUNEXEC_LISTEN=f"127.0.0.1:{address}")
     gone(w, w.names[0])
-    w.kube.wait(lambda: NAME in w.kube.made["pods"], 20, "the job's pod")
+    w.kube.wait(lambda: NAME in w.kube.made["pods"], "the job's pod")
     rounds(w, 4)
     w.page = get(address, "/metrics")[1]
     w.facts["left"] = {kind: sorted(w.kube.made[kind]) for kind in ("jobs", "secrets")}
@@ -308,7 +308,7 @@ def sweep_reused(w):
     put(w.kube, "pods", pod)
     put(w.kube, "jobs", metadata(NAME, "ex-other", w.frontend.url, uid="uid-since"))
     w.start(LUNEXEC_STATE_DIR=state_dir(w, "ex-ours"), LUNEXEC_SWEEP_INTERVAL=EVERY)
-    w.kube.wait(lambda: deletes(w, "jobs", NAME), 20, "an attempt to remove it")
+    w.kube.wait(lambda: deletes(w, "jobs", NAME), "an attempt to remove it")
     rounds(w, 3)
     w.stopped()
 
@@ -320,12 +320,12 @@ def two(w, ids):
     names = [litter(w, "ex-first", 7), litter(w, "ex-second", 8), litter(w, "ex-gone", 9)]
     w.start(payload(ids[0], dockerSteps=ONE), LUNEXEC_STATE_DIR=state_dir(w, "ex-first"),
             LUNEXEC_SWEEP_INTERVAL=EVERY)
-    w.kube.wait(lambda: len(w.kube.names) == 1, 20, "the first's Job")
+    w.kube.wait(lambda: len(w.kube.names) == 1, "the first's Job")
     w.frontend.offer(payload(ids[1], dockerSteps=ONE))
     second = Executor(w.frontend, w.kube, LUNEXEC_STATE_DIR=state_dir(w, "ex-second"),
                       LUNEXEC_SWEEP_INTERVAL=EVERY)
     try:
-        w.kube.wait(lambda: len(w.kube.names) == 2, 20, "the second's Job")
+        w.kube.wait(lambda: len(w.kube.names) == 2, "the second's Job")
         gone(w, *names[:2])
         w.executor.kill()
         rounds(w, 4)
@@ -362,7 +362,7 @@ def sweep_failed_delete(w):
     w.executor.start()
     gone(w, NAME)
     journal = pathlib.Path(settings["LUNEXEC_STATE_DIR"], "journal")
-    w.frontend.wait(lambda: journal.stat().st_size == 0, 20, "empty journal")
+    w.frontend.wait(lambda: journal.stat().st_size == 0, "empty journal")
     w.stopped()
 
 

@@ -306,7 +306,7 @@ def unreachable(w):
     w.frontend = Frontend()
     w.start(EXECUTOR_FRONTEND_URL="http://127.0.0.1:9")
     w.since = time.monotonic()
-    w.until(lambda: "waiting for the frontend" in w.executor.log, "a log line", 6)
+    w.until(lambda: "waiting for the frontend" in w.executor.log, "a log line")
     w.took = time.monotonic() - w.since
     w.alive = w.executor.process.poll() is None
     w.stopped()
@@ -398,7 +398,7 @@ def with_certificate(w, trusted):
         if trusted:
             w.called("dequeue")
         else:
-            w.until(lambda: "waiting for the frontend" in w.executor.log, "a log line", 6)
+            w.until(lambda: "waiting for the frontend" in w.executor.log, "a log line")
         w.stopped()
 
 

@@ -165,7 +165,7 @@ def again_unheard(w):
     w.start(payload(dockerSteps=ONE), script=script, **AGAIN)
     w.called("heartbeat", 2)
     w.frontend.rules.append(("heartbeat", [(500, "x")] * 100000))
-    w.called("heartbeat", 7, 40)
+    w.called("heartbeat", 7)
     w.kube.release()
     w.until(lambda: "nothing is made for a job before" in w.executor.log, "the wait")
     w.facts["made"] = list(w.kube.names)
@@ -267,7 +267,7 @@ class Halting(Kube):
         def stream(chunk):
             stamp = STAMP.format(0).encode()
             chunk(stamp + b" one\n" + stamp + b" two s3cr3t")
-            self.go.wait(20)
+            self.go.wait()
             chunk(b"value end\n" + stamp + b" three\n")
         return 200, stream
 
@@ -276,7 +276,7 @@ class Halting(Kube):
 def late_container(w):
     w.kube = Halting()
     w.start(payload(dockerSteps=ONE))
-    w.kube.wait(lambda: [c for c in w.kube.calls if c.path.endswith("/events")], 20, "a look at events")
+    w.kube.wait(lambda: [c for c in w.kube.calls if c.path.endswith("/events")], "a look at events")
     w.kube.go.set()
     w.marked().stopped()
 

@@ -43,7 +43,7 @@ def gap_then_killed(w):
             shown(w, POST, "three")
             w.kube.rotated = POST_CONTAINER
         if running == "main":
-            go.wait(20)
+            go.wait()
 
     w.frontend, w.kube = Frontend(), Rotating(Script(logs={POST_CONTAINER: TEXT}, act=act))
     w.start(WITH_RESULTS, keep_state=True)
@@ -62,7 +62,7 @@ def results_rotated(w, *held_too, meanwhile=lambda: None):
     """The beginning of results is rotated away while the executor is away, and more can be read than
     before. The events that let their container go, and those of `held_too`."""
     go = {name: threading.Event() for name in (POST_CONTAINER, *held_too)}
-    script = Script(logs={POST_CONTAINER: TEXT}, act=lambda name: name not in go or go[name].wait(20))
+    script = Script(logs={POST_CONTAINER: TEXT}, act=lambda name: name not in go or go[name].wait())
     w.kube, w.frontend = Kube(script), Frontend()
     w.start(WITH_RESULTS, keep_state=True)
     shown(w, POST, "three")
@@ -123,7 +123,7 @@ def unread_then_killed(w):
     """A step's log cannot be found. Its entry is finished, then the executor is killed."""
     go = threading.Event()
     w.kube = Unreadable(Script(logs={CONTAINER: TEXT},
-                               act=lambda name: name != "main" or go.wait(20)))
+                               act=lambda name: name != "main" or go.wait()))
     w.kube.lost = CONTAINER
     w.frontend = Frontend()
     w.start(payload(dockerSteps=ONE), keep_state=True)
@@ -211,7 +211,7 @@ def job_limit(w):
     go, late = threading.Event(), threading.Event()
     logs = {"setup-workspace": ("x" * 99 + "\n") * 1024, CONTAINER: ("y" * 79 + "\n") * 1024}
     begin(w, Script(logs=logs, late=(CONTAINER, late),
-                    act=lambda name: name != CONTAINER or go.wait(20)),
+                    act=lambda name: name != CONTAINER or go.wait()),
           LUNEXEC_LOG_LIMIT_JOB="110Ki")
     w.until(lambda: any(len(e.get("out", "")) > 100_000 for e in of(w, "setup.workspace")), "output")
     late.set()
@@ -231,7 +231,7 @@ def read_never_shown(w):
     lines are rotated away."""
     go = threading.Event()
     w.kube = Kube(Script(logs={POST_CONTAINER: TEXT},
-                         act=lambda name: name != POST_CONTAINER or go.wait(20)))
+                         act=lambda name: name != POST_CONTAINER or go.wait()))
     w.frontend = Frontend()
     w.start(WITH_RESULTS, keep_state=True, rules=[("addExecutionLogEntry", *SICK)])
     kept(w, RESULTS_KEPT)
@@ -429,7 +429,7 @@ class LateAnswer(Frontend):
         if call.name == "updateExecutionLogEntry" and call.json["key"] == "setup.workspace" and \
                 call.json.get("exitCode") is not None and not self.took.is_set():
             self.took.set()
-            self.go.wait(20)
+            self.go.wait()
         return answer
 
 
@@ -439,7 +439,7 @@ def news_after_lost_output(w):
     entry is finished so. A third process has more to tell."""
     go = threading.Event()
     w.kube = Kube(Script(logs={"setup-workspace": TEXT}, hold=True,
-                         act=lambda name: name != CONTAINER or go.wait(20)))
+                         act=lambda name: name != CONTAINER or go.wait()))
     w.frontend = LateAnswer()
     w.start(payload(dockerSteps=ONE), keep_state=True, rules=[("addExecutionLogEntry", *SICK)])
     kept(w, OUTPUT_KEPT)

@@ -3,7 +3,7 @@ import signal
 import threading
 
 from frontend import Frontend, payload
-from httpd import Drop
+from httpd import PATIENCE_S, Drop
 from kube import Kube
 from leftovers import metadata, put
 from outcomes import NAME, ONE
@@ -42,7 +42,7 @@ class Slow(Kube):
         answer = super().answer(call)
         if call.method == "POST" and call.name == "jobs" and not self.asked:
             self.asked = True
-            self.go.wait(40)
+            self.go.wait()
         return answer
 
     def close(self):
@@ -117,7 +117,7 @@ def hand_over_creating(w):
     w.until(lambda: "asked to hand over" in w.executor.log, "the word")
     w.facts["waits"] = first.poll() is None
     w.kube.go.set()
-    w.facts["status"] = first.wait(20)
+    w.facts["status"] = first.wait(PATIENCE_S)
     w.executor.start()
     w.until(lambda: w.frontend.of("heartbeat"), "a heartbeat")
     w.kube.release()

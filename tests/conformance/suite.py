@@ -6,6 +6,7 @@ import traceback
 
 from executor import Executor
 from frontend import Frontend
+from httpd import PATIENCE_S
 from kube import Kube, Script
 
 scenarios, rows = {}, []
@@ -27,18 +28,18 @@ class World:
         self.executor = Executor(self.frontend, self.kube, **settings)
         return self
 
-    def until(self, condition, what, seconds=20):
-        self.frontend.wait(condition, seconds, what)
+    def until(self, condition, what, seconds=PATIENCE_S):
+        self.frontend.wait(condition, what, seconds)
 
     def marked(self, n=1):
         self.until(lambda: len(self.frontend.marks()) >= n, f"mark {n}")
         return self
 
-    def called(self, name, n=1, seconds=20):
-        self.until(lambda: len(self.frontend.of(name)) >= n, f"{name} call {n}", seconds)
+    def called(self, name, n=1):
+        self.until(lambda: len(self.frontend.of(name)) >= n, f"{name} call {n}")
         return self
 
-    def ended(self, seconds=20):
+    def ended(self, seconds=PATIENCE_S):
         self.status = self.executor.wait(seconds)
         return self
 

@@ -97,7 +97,7 @@ def undelivered_then_killed(w):
     """The frontend refuses one entry for good, and the executor is killed before the job ends."""
     def act(container):
         if container == CONTAINER:
-            w.go.wait(20)
+            w.go.wait()
     w.go = threading.Event()
     begin(w, Script(logs={"setup-workspace": TEXT, CONTAINER: TEXT}, act=act),
           rules=[("addExecutionLogEntry", (400, "no"))])
@@ -151,7 +151,7 @@ row("9.2", "output of which lines are rotated away does not, and says so", "outp
 def results_shorter_after_restart(w):
     def act(container):
         if container == POST_CONTAINER:
-            w.go.wait(20)
+            w.go.wait()
     w.go = threading.Event()
     w.kube, w.frontend = Kube(Script(logs={POST_CONTAINER: TEXT}, act=act)), Frontend()
     w.start(WITH_RESULTS, keep_state=True)
@@ -260,9 +260,9 @@ def taken_over(name, moved):
             names = w.facts.setdefault("steps", [])
             names.append(container)
             if names == STEPS[:1]:
-                w.go.wait(20)
+                w.go.wait()
             elif len(names) == 2:
-                w.over.wait(20)
+                w.over.wait()
                 w.facts["seen"] = sorted(p.name for p in (w.data / "job-42/repository").iterdir())
         w.go, w.over = threading.Event(), threading.Event()
         w.frontend = Moved()
@@ -298,7 +298,7 @@ taken_over("shared_taken_over_untold", "untold")
 @scenario
 def shared_lost_while_away(w):
     def act(container):
-        w.go.wait(20)
+        w.go.wait()
     w.go, w.frontend = threading.Event(), Frontend()
     on_volume(w, Script(act=act))
     w.until(lambda: w.kube.made["pods"], "a pod")
@@ -320,7 +320,7 @@ def other_layout(name, sentence, before, after, names):
     def play(w):
         def act(container):
             if container == STEPS[1]:
-                w.go.wait(20)
+                w.go.wait()
         w.go, w.frontend = threading.Event(), Frontend()
         on_volume(w, Script(act=act, logs={c: TEXT for c in STEPS}),
                   KUBERNETES_SINGLE_JOB_POD=before)
@@ -365,7 +365,7 @@ def skip_file_stays(w):
         if container == STEPS[0]:
             (w.data / "job-42/skip.json").write_text('{"nextStep":"step.2.pre"}')
         elif container.endswith("2-pre"):
-            w.go.wait(20)
+            w.go.wait()
     w.go, w.frontend = threading.Event(), Frontend()
     on_volume(w, Script(act=act), steps=[step(f"step.{i}.{s}") for i in range(3)
                                          for s in ("pre", "run")])
@@ -389,7 +389,7 @@ def heartbeat_says_nothing(w):
     """Something between us and the frontend answers for it."""
     w.start(payload(dockerSteps=ONE), script=Script(hold=True),
             rules=[("heartbeat", (200, {"executorName": ""}), (200, {}), (200, {"status": "ok"}))])
-    w.called("heartbeat", 4, seconds=40)
+    w.called("heartbeat", 4)
     w.kube.release()
     w.marked().stopped()
 
@@ -443,7 +443,7 @@ def asked_after(w):
     w.kube.stubborn = True
     w.start(payload(dockerSteps=ONE), **AGAIN)
     w.until(lambda: w.kube.deleted["jobs"], "a delete")
-    w.called("heartbeat", len(w.frontend.of("heartbeat")) + 3, seconds=30)
+    w.called("heartbeat", len(w.frontend.of("heartbeat")) + 3)
     w.facts["deletes"] = len(w.kube.deleted["jobs"])
     remove_behind_its_back(w)
     w.marked().stopped()
@@ -463,7 +463,7 @@ class Slow(Frontend):
     def answer(self, call):
         if "/.executors/files/" in call.path:
             self.asked += 1
-            self.go.wait(60)
+            self.go.wait()
         return super().answer(call)
 
 
@@ -492,7 +492,7 @@ def many_undeletable(w):
     on_volume(w, Script(), steps=[step(f"step.{i}.{s}") for i in range(4)
                                   for s in ("pre", "run", "post")])
     w.kube.refusals[("delete", "jobs")] = [status(503, "ServiceUnavailable", "sick")] * 100000
-    w.until(lambda: "state=CLEANING" in w.executor.log, "the end", seconds=40)
+    w.until(lambda: "state=CLEANING" in w.executor.log, "the end")
     w.executor.signal()
     w.until(lambda: "draining" in w.executor.log, "a word about the signal")
     w.executor.signal()

@@ -21,5 +21,5 @@ set_tests_properties(rules_doc PROPERTIES TIMEOUT 30 LABELS unit)
 
 # The contract, row by row; `tests/conformance/run WORD` runs some of it.
 add_test(NAME conformance COMMAND ${CMAKE_SOURCE_DIR}/tests/conformance/run)
-set_tests_properties(conformance PROPERTIES TIMEOUT 300 LABELS integration RUN_SERIAL TRUE
+set_tests_properties(conformance PROPERTIES TIMEOUT 600 LABELS integration RUN_SERIAL TRUE
   ENVIRONMENT LUNEXEC=$<TARGET_FILE:lunexec>)
