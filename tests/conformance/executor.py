@@ -32,6 +32,7 @@ class Executor:
 
     def __init__(self, frontend, kube, command="run", program=None, keep_state=False,
                  **settings):
+        self.peers = frontend, kube
         self.folder = tempfile.TemporaryDirectory()
         home = pathlib.Path(self.folder.name)
         config = home / "kubeconfig"
@@ -59,8 +60,11 @@ class Executor:
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=log)
 
     def kill(self):
+        """Ends it at once. What it sent by then has arrived when this returns."""
         self.process.kill()
         self.process.wait()
+        for peer in self.peers:
+            peer.hear_out()
 
     @property
     def log(self):

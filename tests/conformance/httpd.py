@@ -7,6 +7,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+ESTABLISHED, FIN_WAIT1, LISTEN = "01", "04", "0A"  # in /proc/net/tcp
 PATIENCE_S = 40  # for what has to come; how soon it does is no test's point, unless it says so
 
 
@@ -54,11 +55,24 @@ class Peer:
     def __init__(self, tls=None):
         self.lock = threading.Condition()
         self.calls = []
+        self.unread = {}  # port of a client: whether a request of its may yet have to be read
         peer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
+
+            def setup(self):
+                self.reading(True)
+                super().setup()
+
+            def finish(self):
+                self.reading(False)
+                super().finish()
+
+            def reading(self, whether):
+                with peer.lock:
+                    peer.unread[self.client_address[1]] = whether
 
             def serve(self):
                 length = int(self.headers.get("Content-Length") or 0)
@@ -69,6 +83,7 @@ class Peer:
                 call = Call(self.command, self.path, self.headers, body)
                 with peer.lock:
                     peer.calls.append(call)
+                self.reading(False)
                 try:
                     status, body, *extra = peer.answer(call)
                 except Drop:
@@ -82,12 +97,14 @@ class Peer:
                     self.send_header("Transfer-Encoding", "chunked")
                     self.end_headers()
                     body(self.chunk)
+                    self.reading(True)
                     self.wfile.write(b"0\r\n\r\n")
                 else:
                     if not isinstance(body, (bytes, str)):
                         body = json.dumps(body)
                     body = body.encode() if isinstance(body, str) else body
                     self.send_header("Content-Length", str(len(body)))
+                    self.reading(True)  # before its client can send the next one
                     self.end_headers()
                     self.wfile.write(body)
                 with peer.lock:
@@ -128,6 +145,23 @@ class Peer:
                     raise AssertionError(f"after {seconds} s still no {what}; calls: "
                                          + "; ".join(map(repr, self.calls[-8:])))
                 self.lock.wait(min(left, 0.2))
+
+    def hear_out(self):
+        """Waits until all has been read that clients sent which have hung up, or are dead."""
+        self.wait(self.heard_out, "end of what a killed process sent")
+
+    def heard_out(self):
+        ours, states = self.server.server_port, {}
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            for line in list(table)[1:]:
+                _, local, remote, state, *_ = line.split()
+                local, remote = (int(end.split(":")[1], 16) for end in (local, remote))
+                if remote == ours and state == FIN_WAIT1:
+                    return False
+                if local == ours and state != LISTEN:
+                    states[remote] = state
+        return all(self.unread.get(port, True) is False or states.get(port) == ESTABLISHED
+                   for port in {*states, *self.unread})
 
     def of(self, name):
         """The calls whose path ends in this name, in order."""
