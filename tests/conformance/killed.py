@@ -70,7 +70,7 @@ def has_file(w):
 def pod_at_last(w):
     w.kube.script.podless = False
     job = w.kube.made["jobs"][NAME]
-    threading.Thread(target=w.kube.run, args=[job], daemon=True).start()
+    threading.Thread(target=w.kube.run, args=[job, w.kube.script], daemon=True).start()
 
 
 # Not held: the kill may come a little later.

@@ -107,7 +107,9 @@ class Kube(Peer):
         if kind == "jobs":
             self.names.append(name)
             self.most = max(self.most, len(self.made[kind]))
-            threading.Thread(target=self.run, args=[body], daemon=True).start()
+            again = self.script.then and len(self.names) > 1
+            threading.Thread(target=self.run, daemon=True, args=[
+                body, self.script.then if again else self.script]).start()
         return 201, body
 
     def delete(self, kind, name, options):
@@ -173,9 +175,8 @@ class Kube(Peer):
                 self.script.then.hold = False
             self.lock.notify_all()
 
-    def run(self, job):
+    def run(self, job, script):
         """The pod's life: every container in turn, until one ends badly."""
-        script = self.script.then if self.script.then and len(self.names) > 1 else self.script
         if script.podless:
             return
         meta, spec = job["metadata"], job["spec"]["template"]["spec"]
