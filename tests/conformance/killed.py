@@ -256,10 +256,12 @@ def hand_over_withdrawn(w):
         w.facts["ends"] = []
         for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGKILL):
             asked = w.executor.log.count("it is asked to hand over") + 1
+            first.send_signal(signal.SIGSTOP)  # so that it does not hear of it
             w.executor.start()
             w.until(lambda n=asked: w.executor.log.count("it is asked to hand over") == n, "a wish")
             w.executor.signal(number)
             w.facts["ends"].append(w.executor.wait())
+            first.send_signal(signal.SIGCONT)
             w.until(lambda: not wish.exists(), "the end of the wish")
         w.facts["goes_on"] = first.poll() is None
         w.kube.release()
