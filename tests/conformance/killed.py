@@ -13,6 +13,7 @@ from executor import BINARY, Executor
 from frontend import Frontend, payload
 from httpd import PATIENCE_S, Drop
 from kube import Kube, Script, status
+from loop import one_more_beat
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN
 from restart import TEXT, begin, held, marked_once, of, restart_row, restarted, shown
 from shared import repository
@@ -466,6 +467,8 @@ def disk_full(w):
     large = {"input.json": {"content": base64.b64encode(bytes(50000)).decode()}}
     w.frontend.offer(payload(43, dockerSteps=ONE, files=large))
     w.until(lambda: len(w.kube.names) == 2, "the second Job")
+    w.until(lambda: WRITTEN.search(w.executor.log), "a word about the disk")
+    one_more_beat(w)  # by then a dequeue that was underway is over
     w.frontend.offer(payload(44, dockerSteps=ONE))
     before = asked(w)
     w.called("heartbeat", len(w.frontend.of("heartbeat")) + 2)
