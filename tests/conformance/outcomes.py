@@ -1,6 +1,7 @@
 """Contract section 7: verdicts and texts; section 2: payloads; section 8.4: what the server reads."""
 import json
 import pathlib
+import tempfile
 import threading
 
 from frontend import payload, step
@@ -99,7 +100,17 @@ row("7.5", "a Job that cannot be deleted: the job is complete all the same", "de
 
 # --- 12d retries: another attempt where the cluster failed one, as the policy decides
 
-AGAIN = {"LUNEXEC_POLICY_DIR": str(pathlib.Path(__file__).resolve().parent.parent / "fixtures/again")}
+POLICY = pathlib.Path(__file__).resolve().parent.parent / "fixtures/again"
+AGAIN = {"LUNEXEC_POLICY_DIR": str(POLICY)}
+folders = []
+
+
+def again_within(seconds):
+    """As AGAIN, but a Job gets its pod within so many seconds, or has failed."""
+    folders.append(tempfile.TemporaryDirectory())
+    text = (POLICY / "policy.lua").read_text().replace('["no-pod"] = 60', f'["no-pod"] = {seconds}')
+    pathlib.Path(folders[-1].name, "policy.lua").write_text(text)
+    return {"LUNEXEC_POLICY_DIR": folders[-1].name}
 
 
 def holds_many(deletes):
@@ -129,10 +140,10 @@ outcome("again_wrong", "7.4", "an answer of retry() that cannot be: the failure 
         "markErrored", "Preempting", script=after("Preempting"), **AGAIN)
 outcome("podless", "7.2", "a Job without a pod fails after its grace", "markErrored",
         "the cluster made no pod for it", script=Script(podless=True, then=Script(podless=True)),
-        **AGAIN)
+        **again_within(1))
 outcome("blind", "7.2", "a pod that cannot be seen for a while is not missing", "markComplete",
         prepare=lambda w: w.kube.refusals.update({("list", "pods"): [
-            status(500, "InternalError", "etcdserver: leader changed")] * 6}), **AGAIN)
+            status(500, "InternalError", "etcdserver: leader changed")] * 6}), **again_within(1))
 row("7.4", "attempts have names of their own", "again",
     lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]))
 row("7.4", "never two attempts at once", "again_thrice",
@@ -193,9 +204,9 @@ row("7.4", "and no other attempt is made", "cancelled_between",
     lambda w: equal((len(w.kube.names), len(w.kube.made["jobs"])), (1, 0)))
 
 outcome("never_gone", "7.4", "an attempt that does not go away: no other one, until the job's time ends",
-        "markErrored", "job exceeded maximum execution time of 3s", "(evicted)", "Evicted: so it is",
+        "markErrored", "job exceeded maximum execution time of 8s", "(evicted)", "Evicted: so it is",
         script=ended("Evicted"), prepare=lambda w: setattr(w.kube, "stubborn", True),
-        EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="3s", **AGAIN)
+        EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="8s", **AGAIN)
 row("7.4", "and then it had the one attempt", "never_gone",
     lambda w: equal(len(w.kube.names), 1) or holds_many(w.kube.deleted["jobs"]))
 
@@ -257,8 +268,12 @@ class Halting(Kube):
     """The step's log stops in the middle of a line, and of a secret, until `go`."""
 
     def __init__(self):
-        self.go = threading.Event()
-        super().__init__(Script(late=("main", self.go)))
+        self.go, self.read = threading.Event(), threading.Event()
+        super().__init__(Script(late=("main", self.go), act=self.act))
+
+    def act(self, name):
+        if name == CONTAINER:
+            self.read.wait()
 
     def get(self, kind, name, query):
         if not name.endswith("/log") or query["container"] != CONTAINER:
@@ -276,6 +291,8 @@ class Halting(Kube):
 def late_container(w):
     w.kube = Halting()
     w.start(payload(dockerSteps=ONE))
+    w.until(lambda: "one" in (w.frontend.log(RUN) or {}).get("out", ""), "the first line")
+    w.kube.read.set()
     w.kube.wait(lambda: [c for c in w.kube.calls if c.path.endswith("/events")], "a look at events")
     w.kube.go.set()
     w.marked().stopped()

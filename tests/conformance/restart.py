@@ -4,7 +4,7 @@ import struct
 
 from frontend import Frontend, payload
 from kube import Kube, Script, status
-from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, ended
+from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN, again_within, ended
 from suite import equal, has, row, scenario
 
 TEXT = "one\ntwo\nthree\n"
@@ -258,7 +258,7 @@ row("R", "and the log says which entry is incomplete", "pod_gone_while_away",
 
 @scenario
 def killed_while_podless(w):
-    begin(w, Script(podless=True, then=Script()), **AGAIN)
+    begin(w, Script(podless=True, then=Script()), **again_within(6))
     w.until(lambda: w.kube.made["jobs"], "a Job")
     w.executor.kill()
     w.executor.start()
