@@ -457,12 +457,11 @@ class Slow(Frontend):
     """Workspace files take their time."""
 
     def __init__(self):
-        self.go, self.asked = threading.Event(), 0
+        self.go = threading.Event()
         super().__init__()
 
     def answer(self, call):
         if "/.executors/files/" in call.path:
-            self.asked += 1
             self.go.wait()
         return super().answer(call)
 
@@ -474,7 +473,7 @@ def slow_files(w):
     w.frontend.files["b/tool-1"] = b"a tool of many uses"
     jobs = [dict(FILES, id=n) for n in range(1, 41)]
     w.start(*jobs, EXECUTOR_MAXIMUM_NUM_JOBS="40")
-    w.until(lambda: w.frontend.asked >= 40, "every job's file asked for")
+    w.called("tool-1", 40)
     w.called("heartbeat", len(w.frontend.of("heartbeat")) + 2)
     w.facts["beats"] = [len(c.json["jobIds"]) for c in w.frontend.of("heartbeat")[-2:]]
     w.frontend.go.set()
