@@ -59,6 +59,7 @@ def git_elsewhere(w):
     def ask(_):
         if w.facts:
             return
+        w.until(lambda: w.frontend.log("setup.git.add-remote"), "the proxy's address")
         url = w.frontend.log("setup.git.add-remote")["command"][-1]
         for method, path in (("GET", "/github.com/acme/gadgets/info/refs"),
                              ("GET", "/github.com/acme/widgets/../gadgets/info/refs"),
