@@ -3,6 +3,7 @@
 #include "lunexec/file.h"
 #include "lunexec/mem.h"
 #include "lunexec/parse.h"
+#include "lunexec/rand.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -128,16 +129,26 @@ void tls_server_start(struct lx_loop *loop, const char *folder, const char *cert
     server->url = lx_strf("https://127.0.0.1:%u", server->port);
 }
 
+/* Below those that the system gives to clients: one of those may be some connection's by the time
+ * the server binds it. */
+#define PORT_LOWEST 10000
+#define PORT_HIGHEST 32000
+
 /* A port that is free now; nghttpd does not tell which one it took. */
 static unsigned free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    lx_assert(bind(fd, (struct sockaddr *)&address, len) == 0);
-    lx_assert(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
-    (void)close(fd);
-    return ntohs(address.sin_port);
+    for (;;) {
+        uint16_t random = 0;
+        lx_assert(lx_rand_bytes(&random, sizeof(random), NULL) == 0);
+        unsigned port = PORT_LOWEST + random % (PORT_HIGHEST - PORT_LOWEST);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        address.sin_port = htons((uint16_t)port);
+        bool free = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+        (void)close(fd);
+        if (free)
+            return port;
+    }
 }
 
 bool h2_server_start(struct lx_loop *loop, const char *folder, struct tls_server *server)

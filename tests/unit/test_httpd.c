@@ -351,7 +351,7 @@ static void test_hangup_is_noticed(void **state)
     uint64_t start = lx_now_ms();
     (void)close(fd);
     WAIT_UNTIL(server, server->closed == 1);
-    assert_true(server->closed_at - start < 1000);
+    assert_true(server->closed_at - start < 10000);
     lx_buf_done(&buf);
 }
 
@@ -365,7 +365,7 @@ static void test_reset_is_noticed(void **state)
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
     (void)close(fd);
     WAIT_UNTIL(server, server->closed == 1);
-    assert_true(server->closed_at - start < 1000);
+    assert_true(server->closed_at - start < 10000);
     lx_buf_done(&buf);
 }
 

@@ -1,6 +1,7 @@
 /* The log follower against a server that delays, breaks off, refuses and goes away. */
 #include "kube_fake.h"
 
+#include "kube/podlog_priv.h"
 #include "lunexec/buf.h"
 #include "lunexec/clock.h"
 #include "lunexec/file.h"
@@ -163,7 +164,7 @@ static void test_stream_hangs(void **state)
     uint64_t told = lx_now_ms();
     lx_podlog_terminated(taken.podlog);
     WAIT_UNTIL(fake, taken.ended);
-    assert_in_range(lx_now_ms() - told, 4900, 9000);
+    assert_in_range(lx_now_ms() - told, 4900, 18000);
     assert_string_equal(TEXT(&taken), "one\n");
     end(fake, &taken);
 }
@@ -200,7 +201,8 @@ static void test_ends_after_trouble(void **state)
     struct taken taken;
     struct fake *fake = begin(steps, 6, &taken, NULL, 0);
     WAIT_UNTIL(fake, fake_count(fake) == 6);
-    assert_in_range(fake_at(fake, 5) - fake_at(fake, 4), 150, 500);
+    assert_true(fake_at(fake, 5) - fake_at(fake, 4) >= 150);
+    assert_int_equal(taken.podlog->backoff.attempt, 1); /* the shortest wait there is */
     end(fake, &taken);
 }
 
@@ -242,7 +244,7 @@ static void test_gives_up(void **state)
     uint64_t told = lx_now_ms();
     lx_podlog_terminated(taken.podlog);
     WAIT_UNTIL(fake, taken.ended);
-    assert_in_range(lx_now_ms() - told, 600, 6000);
+    assert_in_range(lx_now_ms() - told, 600, 18000);
     assert_non_null(strstr(taken.err.text, "unable to retrieve container logs"));
     assert_string_equal(TEXT(&taken), "");
     lx_podlog_free(taken.podlog);

@@ -234,7 +234,7 @@ static void test_silent(void **state)
     uint64_t start = lx_now_ms();
     struct fake *fake = begin(steps, 1, &seen);
     WAIT_UNTIL(fake, seen.reports == 1);
-    assert_in_range(lx_now_ms() - start, 4900, 8000);
+    assert_in_range(lx_now_ms() - start, 4900, 18000);
     assert_non_null(strstr(lx_buf_str(&seen.health), "has not answered for 5 s"));
     end(fake, &seen);
 }
@@ -251,11 +251,11 @@ static void test_silent_stream(void **state)
          .body = EVENT("MODIFIED", POD("p", "14", "Succeeded"))},
     };
     struct seen seen;
-    idle_ms = 1000;
+    idle_ms = 2000;
     struct fake *fake = begin(steps, 3, &seen);
     idle_ms = 0;
     WAIT_UNTIL(fake, seen.pods == 2);
-    assert_in_range(fake_at(fake, 2) - fake_at(fake, 1), 900, 5000);
+    assert_in_range(fake_at(fake, 2) - fake_at(fake, 1), 1900, 15000);
     assert_string_equal(lx_buf_str(&seen.health), "good;"); /* an ordinary thing */
     end(fake, &seen);
 }
@@ -295,7 +295,7 @@ static void test_token(void **state)
     /* The token was read; the file is looked at again after 10 s or a 401. */
     assert_int_equal(lx_file_write(path, "new", 3, 0600, NULL), 0);
     WAIT_UNTIL(fake, fake_finished(fake));
-    assert_true(fake_at(fake, 3) - fake_at(fake, 2) < 1000);
+    assert_true(fake_at(fake, 3) - fake_at(fake, 2) < 9000);
     end(fake, &seen);
     (void)unlink(path);
 }
