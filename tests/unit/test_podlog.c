@@ -99,6 +99,14 @@ static void test_live(void **state)
     end(fake, &taken);
 }
 
+/* Ends the held answer, after which nothing is open until the owner says something. */
+static void end_held(struct fake *fake, struct taken *taken)
+{
+    taken->podlog->backoff.base_ms = taken->podlog->backoff.max_ms = 600000;
+    fake_close(fake, false);
+    WAIT_UNTIL(fake, !taken->podlog->call);
+}
+
 /* Cut at every byte; the owner says that the container has ended while nothing is open. */
 static void test_cut_everywhere(void **state)
 {
@@ -110,7 +118,7 @@ static void test_cut_everywhere(void **state)
     for (size_t cut = 0; cut < sizeof(whole); cut += 3) {
         struct fake_step steps[] = {
             {.want = FOLLOW, .action = FAKE_CUT, .body = whole, .len = cut},
-            {.want = URL "&follow=true", .action = FAKE_END, .body = whole},
+            {.want = URL "&follow=true", .action = FAKE_HOLD, .body = whole},
             {.want = LAST_SINCE("02"), .body = S("02.9") "e\n"},
         };
         struct taken taken;
@@ -118,6 +126,8 @@ static void test_cut_everywhere(void **state)
             steps[0].body = NULL;
         struct fake *fake = begin(steps, 3, &taken, NULL, 0);
         WAIT_UNTIL(fake, fake_count(fake) == 2 && strstr(TEXT(&taken), "e\n"));
+        end_held(fake, &taken);
+        assert_int_equal(fake_count(fake), 2);
         lx_podlog_terminated(taken.podlog);
         WAIT_UNTIL(fake, taken.ended);
         assert_int_equal(taken.err.code, LX_OK);
@@ -176,13 +186,14 @@ static void test_ends_early(void **state)
     static const struct fake_step steps[] = {
         {.want = FOLLOW, .action = FAKE_END, .body = S("05.5") "one\n"},
         {.want = FOLLOW_SINCE("05"), .action = FAKE_END, .body = S("05.5") "one\n"},
-        {.want = FOLLOW_SINCE("05"), .action = FAKE_END, .body = S("05.5") "one\n"},
+        {.want = FOLLOW_SINCE("05"), .action = FAKE_HOLD, .body = S("05.5") "one\n"},
         {.want = LAST_SINCE("05"), .body = S("05.5") "one\n"},
     };
     struct taken taken;
     struct fake *fake = begin(steps, 4, &taken, NULL, 0);
     WAIT_UNTIL(fake, fake_count(fake) == 3);
     assert_true(fake_at(fake, 2) - fake_at(fake, 1) >= 150);
+    end_held(fake, &taken);
     lx_podlog_terminated(taken.podlog);
     WAIT_UNTIL(fake, taken.ended);
     assert_string_equal(TEXT(&taken), "one\n");
@@ -210,7 +221,10 @@ static void test_pod_gone(void **state)
 {
     (void)state;
     static const struct fake_step steps[] = {
-        {.want = FOLLOW, .status = 404, .body = "{\"kind\":\"Status\",\"message\":\"not found\"}"},
+        {.want = FOLLOW,
+         .action = FAKE_HOLD,
+         .status = 404,
+         .body = "{\"kind\":\"Status\",\"message\":\"not found\"}"},
         {.want = LAST,
          .status = 404,
          .body = "{\"kind\":\"Status\",\"message\":\"pods \\\"p\\\" not found\"}"},
@@ -218,7 +232,7 @@ static void test_pod_gone(void **state)
     struct taken taken;
     struct fake *fake = begin(steps, 2, &taken, NULL, 0);
     WAIT_UNTIL(fake, fake_count(fake) == 1);
-    fake_turn(fake_loop(fake));
+    end_held(fake, &taken);
     assert_false(taken.ended); /* not our decision */
     lx_podlog_terminated(taken.podlog);
     WAIT_UNTIL(fake, taken.ended);

@@ -410,12 +410,12 @@ static void on_kill_time(void *arg)
     assassin->killed++;
 }
 
-static struct outcome call_under_fire(struct fixture *fx, int kills)
+static struct outcome call_under_fire(struct fixture *fx, const char *function, int kills)
 {
     struct outcome outcome;
     struct assassin assassin = {.fx = fx, .limit = kills};
     assassin.timer = lx_timer_new(fx->loop, on_kill_time, &assassin);
-    begin(fx, "f", "[]", &outcome);
+    begin(fx, function, "[]", &outcome);
     lx_timer_start(assassin.timer, 10, 10);
     wait_for(fx, &outcome.came);
     lx_timer_free(assassin.timer);
@@ -423,15 +423,16 @@ static struct outcome call_under_fire(struct fixture *fx, int kills)
     return outcome;
 }
 
+/* `long` ends by itself, but not before this process was not scheduled for quite a while. */
 static const char *const busy =
-    "return {api = 1, f = function() for i = 1, 200000000 do end return 1 end,"
-    " ok = function() return 1 end}";
+    "return {api = 1, long = function() for i = 1, 500000000 do end return 1 end,"
+    " endless = function() while true do end end, ok = function() return 1 end}";
 
 static void test_a_killed_child_is_replaced_and_the_call_repeated(void **state)
 {
     struct fixture *fx = *state;
     start(fx, busy);
-    struct outcome outcome = call_under_fire(fx, 1);
+    struct outcome outcome = call_under_fire(fx, "long", 1);
     assert_int_equal(outcome.err.code, LX_OK);
     assert_string_equal(outcome.results, "[1]");
     outcome_done(&outcome);
@@ -441,7 +442,7 @@ static void test_a_call_that_dies_twice_fails(void **state)
 {
     struct fixture *fx = *state;
     start(fx, busy);
-    struct outcome outcome = call_under_fire(fx, 2);
+    struct outcome outcome = call_under_fire(fx, "endless", 2);
     check_failure(&outcome, LX_E_IO, "killed by signal 9");
     assert_int_equal(outcome.times, 1);
     outcome_done(&outcome);
