@@ -26,19 +26,24 @@ FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
 LUNEXEC = os.environ.get("LUNEXEC_BIN", "lunexec")
 EXECUTOR = os.environ.get("LUNEXEC_EXECUTOR", LUNEXEC)
 REPO = "example.com/lunexec/widgets"
+UNTIL_GO = "until [ -e ../go ]; do sleep 0.05; done"  # in a step: see Bench.go
 PASSWORD = "hunter2hunter2hunter2"
 TOKEN = "local-cluster-token"
 HELPER = "sourcegraph/batcheshelper:test"
 
 
-def wait_for(what, condition, seconds=20):
-    """The first true value of `condition`, asked again until the deadline."""
+PATIENCE_SECONDS = 60  # for what has to come, however slow the machine
+
+
+def wait_for(what, condition, seconds=PATIENCE_SECONDS):
+    """The first true value of `condition`, asked again until the deadline, and once after it."""
     deadline = time.monotonic() + seconds
     while True:
+        late = time.monotonic() > deadline
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if late:
             raise AssertionError(f"waited {seconds} s for {what}")
         time.sleep(0.02)
 
@@ -102,7 +107,7 @@ class Process:
     def err(self):
         return self.err_path.read_text(errors="replace")
 
-    def wait(self, seconds=30):
+    def wait(self, seconds=PATIENCE_SECONDS):
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -110,6 +115,17 @@ class Process:
 
     def signal(self, number):
         self.popen.send_signal(number)
+
+    def said(self, *words):
+        """Whether a line of its log has all these words."""
+        return any(all(word in line for word in words) for line in self.err().splitlines())
+
+    def terminate_twice(self):
+        """Two signals at once would be one."""
+        self.popen.terminate()
+        wait_for("the first signal to be seen", lambda: self.said("draining", "signal"))
+        assert self.popen.poll() is None, "the first signal has ended it"
+        self.popen.terminate()
 
     def stop(self):
         """Lets it end by itself, so that it reports leaks and coverage."""
@@ -184,7 +200,7 @@ class Frontend(StandIn):
 
     executor = None  # whose early end makes waiting for it pointless
 
-    def marked(self, seconds=30):
+    def marked(self, seconds=PATIENCE_SECONDS):
         def look():
             ended = self.executor.popen.poll() if self.executor else None
             found = self.events("marked")
@@ -323,6 +339,13 @@ class Bench(contextlib.AbstractContextManager):
         if getattr(self, "frontend", None):
             self.frontend.executor = executor
         return executor
+
+    def go(self):
+        """Lets a step go on that waits for ../go."""
+        found = [folder.parent for folder in (self.dir / "cluster").glob("**/repository")]
+        assert found, "no workspace"
+        for workspace in found:
+            (workspace / "go").touch()
 
     def leftovers(self):
         """Names of the Jobs and Secrets that were created and not deleted, by the record."""

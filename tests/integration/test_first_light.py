@@ -1,12 +1,16 @@
 """The whole way of a job, and what can go wrong on it, over the stand-ins."""
 
+import os
 import signal
 import time
 import unittest
 
-from harness import Bench, Relay, batch_job, free_port, main, wait_for
+from harness import UNTIL_GO, Bench, Relay, batch_job, free_port, main, wait_for
 
 OK_STEPS = ["echo one >> README.md; echo did one", "echo two > two.txt; cat README.md"]
+LONG_MS = 60000
+# Machines of many kinds run these, some with sanitizers; a heartbeat would be waited for up to 5 s.
+IDLE_END_SECONDS = 1.0 if os.environ.get("LUNEXEC_TIMED") else 4.0
 
 
 def outs(entry):
@@ -76,9 +80,9 @@ class FirstLight(unittest.TestCase):
             bench.start(batch_job(["echo started; sleep 60"]))
             bench.start_executor()
             key = "step.kubernetes.step.0.run"
-            wait_for("the step to start", lambda: bench.frontend.entry(key), 20)
+            wait_for("the step to start", lambda: bench.frontend.entry(key))
             bench.frontend.control("cancel", {"id": 1})
-            mark = bench.frontend.marked(20)
+            mark = bench.frontend.marked()
             self.assertEqual(mark["state"], "canceled")
             self.assertEqual(bench.leftovers(), [])
             self.assertEqual(bench.frontend.violations(), [])
@@ -87,7 +91,7 @@ class FirstLight(unittest.TestCase):
         with Bench("password") as bench:
             bench.start(batch_job(OK_STEPS))
             executor = bench.start_executor(EXECUTOR_FRONTEND_PASSWORD="wrong")
-            self.assertEqual(executor.wait(10), 1)
+            self.assertEqual(executor.wait(), 1)
             self.assertIn("EXECUTOR_FRONTEND_PASSWORD", executor.err() + executor.out())
             self.assertNotIn("wrong\"", executor.err())
 
@@ -95,7 +99,7 @@ class FirstLight(unittest.TestCase):
         with Bench("kubeconfig") as bench:
             bench.start(batch_job(OK_STEPS))
             executor = bench.start_executor(kubeconfig=bench.kubeconfig("}{ not: [yaml"))
-            self.assertEqual(executor.wait(10), 1)
+            self.assertEqual(executor.wait(), 1)
             self.assertIn("EXECUTOR_KUBERNETES_CONFIG_PATH", executor.err() + executor.out())
             self.assertEqual(bench.frontend.calls("dequeue"), [])
 
@@ -124,23 +128,28 @@ class FirstLight(unittest.TestCase):
 
     def test_watch_cut_every_200_ms(self):
         with Bench("watchcut") as bench:
-            bench.start(batch_job(["for i in 1 2 3 4; do echo $i; sleep 0.4; done"] * 2))
+            text = "for i in 1 2 3 4; do echo $i; sleep 0.4; done; "
+            bench.start(batch_job([text + UNTIL_GO] * 2))
             bench.cluster.control("set", {"watch_cut_ms": 200})
             bench.start_executor()
+            wait_for("the watch to be cut again and again", lambda: len(
+                bench.cluster.calls("GET /api/v1/namespaces/default/pods")) > 5)
+            wait_for("a step", lambda: bench.frontend.entry("step.kubernetes.step.0.run"))
+            bench.go()
             self.check_complete(bench, bench.frontend.marked(), 2)
-            self.assertGreater(len(bench.cluster.calls("GET /api/v1/namespaces/default/pods")), 5)
 
     def test_watch_gone(self):
         with Bench("watchgone") as bench:
-            bench.start(batch_job(["for i in 1 2 3 4; do echo $i; sleep 0.4; done"]))
+            bench.start(batch_job([f"echo started; {UNTIL_GO}; echo ended"]))
             bench.start_executor()
             wait_for("a step", lambda: bench.frontend.entry("step.kubernetes.step.0.run"))
             bench.cluster.control("set", {"watch_gone": True})
             bench.cluster.control("cut-watches", {})
+            bench.go()
             self.check_complete(bench, bench.frontend.marked(), 1)
 
     def check_log_is_complete(self, bench, n):
-        self.check_complete(bench, bench.frontend.marked(60), 1)
+        self.check_complete(bench, bench.frontend.marked(), 1)
         lines = [l for l in outs(bench.frontend.entry("step.kubernetes.step.0.run"))
                  if l.startswith("line ")]
         self.assertEqual(lines, [f"line {i}" for i in range(n)])
@@ -182,45 +191,47 @@ class FirstLight(unittest.TestCase):
             wait_for("a dequeue", lambda: bench.frontend.calls("dequeue"))
             executor.signal(signal.SIGTERM)
             started = time.monotonic()
-            self.assertEqual(executor.wait(5), 0)
-            self.assertLess(time.monotonic() - started, 1.0)
+            self.assertEqual(executor.wait(), 0)
+            self.assertLess(time.monotonic() - started, IDLE_END_SECONDS)
 
     def test_sigterm_lets_the_job_finish(self):
         with Bench("drain") as bench:
-            bench.start(batch_job(["echo started; sleep 2; echo ended"]),
+            bench.start(batch_job([f"echo started; {UNTIL_GO}; echo ended"]),
                         batch_job(OK_STEPS, job_id=2))
             executor = bench.start_executor(EXECUTOR_NUM_TOTAL_JOBS=0)
             wait_for("the step", lambda: bench.frontend.entry("step.kubernetes.step.0.run"))
             executor.signal(signal.SIGTERM)
+            wait_for("the signal to be seen", lambda: executor.said("draining", "signal"))
+            bench.go()
             self.check_complete(bench, bench.frontend.marked(), 1)
-            self.assertEqual(executor.wait(10), 0)
+            self.assertEqual(executor.wait(), 0)
             self.assertEqual(len(bench.frontend.events("dequeued")), 1)
 
     def test_second_signal_ends_at_once(self):
         with Bench("second") as bench:
-            bench.start(batch_job(["echo started; sleep 60"]))
+            bench.start(batch_job(["echo started; sleep 600"]))
             executor = bench.start_executor()
             wait_for("the step", lambda: bench.frontend.entry("step.kubernetes.step.0.run"))
-            executor.signal(signal.SIGTERM)
-            time.sleep(0.3)
-            self.assertIsNone(executor.popen.poll())
-            executor.signal(signal.SIGTERM)
-            self.assertEqual(executor.wait(3), 0)
+            executor.terminate_twice()
+            self.assertEqual(executor.wait(20), 0)
 
-    def lost_answer(self, name, request):
+    def lost_answer(self, name, request, stall_ms=LONG_MS):
         with Bench(name) as bench:
-            bench.start(batch_job(OK_STEPS), frontend_options=["--stall-ms", "7000"])
+            bench.start(batch_job(OK_STEPS), frontend_options=["--stall-ms", str(stall_ms)])
             relay = Relay(bench.frontend.port)
             bench.extra.callback(relay.close)
             relay.lose.append(request)
             bench.start_executor(frontend_port=relay.port)
-            mark = bench.frontend.marked(40)
+            if stall_ms != LONG_MS:
+                wait_for("the job to be taken back", lambda: bench.frontend.events("stalled"))
+                bench.frontend.control("stall", {"ms": LONG_MS})
+            mark = bench.frontend.marked()
             self.check_complete(bench, mark, 2)
             wait_for("the answer to be lost", lambda: relay.lost == 1)
             return bench, mark
 
     def test_lost_answer_of_dequeue(self):
-        self.lost_answer("lostdequeue", b"POST /.executors/queue/batches/dequeue")
+        self.lost_answer("lostdequeue", b"POST /.executors/queue/batches/dequeue", stall_ms=7000)
 
     def test_lost_answer_of_log_update(self):
         self.lost_answer("lostupdate", b"POST /.executors/queue/batches/updateExecutionLogEntry")
@@ -244,7 +255,7 @@ class FirstLight(unittest.TestCase):
         with Bench("deadline") as bench:
             bench.start(batch_job(["echo started; sleep 60"]))
             bench.start_executor(KUBERNETES_JOB_DEADLINE=2)
-            mark = bench.frontend.marked(20)
+            mark = bench.frontend.marked()
             self.assertEqual(mark["state"], "failed")
             self.assertIn("deadline", mark["message"].lower())
             self.assertEqual(bench.leftovers(), [])

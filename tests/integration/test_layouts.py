@@ -102,7 +102,7 @@ class Files(unittest.TestCase):
             job["files"] = {f"f{i}": BUCKET_FILE for i in range(5)}
             bench.start_frontend(job, options=options)
             executor = bench.start_executor()
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             self.assertEqual(mark["state"], "failed")
             self.assertIn("the limit is 64000000", mark["message"])
             self.assertEqual(executor.wait(), 0)
@@ -172,7 +172,7 @@ class SharedVolume(unittest.TestCase):
         with Bench("shared") as bench:
             job = batch_job(["echo one >> README.md", "echo two > two.txt; cat README.md"])
             folder, executor = start_shared(bench, job)
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             self.assertEqual((mark["state"], mark["results"]), ("completed", 2), mark["message"])
             steps = [f"step.kubernetes.step.{i}.{part}" for i in range(2)
                      for part in ("pre", "run", "post")]
@@ -198,7 +198,7 @@ class SharedVolume(unittest.TestCase):
         with Bench("creds") as bench:
             job = batch_job([], keys=[step("look", "cat .git/config", directory="repository")])
             folder, executor = start_shared(bench, job)
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             self.assertEqual(mark["entries"][7]["exitCode"], 0)
             text = json.dumps(mark["entries"])
             for word in ("Bearer", "Authorization", "extraHeader"):
@@ -213,7 +213,7 @@ class SharedVolume(unittest.TestCase):
             steps = [step("look", "sha256sum data/odd.bin", "stat -c %y data/odd.bin")]
             job = batch_job([], keys=steps, files={"data/odd.bin": BUCKET_FILE})
             folder, executor = start_shared(bench, job, put_in_bucket(bench, data))
-            bench.frontend.marked(60)
+            bench.frontend.marked()
             out = lines(bench.frontend.entry("step.kubernetes.look"))
             self.assertIn(f"{hashlib.sha256(data).hexdigest()}  data/odd.bin", out)
             self.assertTrue(any("30.123456000" in line for line in out), out)
@@ -232,7 +232,7 @@ class SharedVolume(unittest.TestCase):
             bench.commit = bench.git("rev-parse", "HEAD")
             steps = [step("look", "sha256sum large", directory="repository")]
             folder, executor = start_shared(bench, batch_job([], keys=steps))
-            bench.frontend.marked(60)
+            bench.frontend.marked()
             self.assertIn(f"{hashlib.sha256(data).hexdigest()}  large",
                           lines(bench.frontend.entry("step.kubernetes.look")))
             self.check_ended(bench, folder, executor)
@@ -243,7 +243,7 @@ class SharedVolume(unittest.TestCase):
                      step("step.0.run", "echo never"), step("step.0.post", "echo never"),
                      step("step.1.pre", "ls skip.json || echo taken"), step("step.1.run", "true")]
             folder, executor = start_shared(bench, batch_job([], keys=steps))
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             ran = [key for key in keys_of(mark) if key.startswith("step.")]
             self.assertEqual(ran, [f"step.kubernetes.step.{key}"
                                    for key in ("0.pre", "1.pre", "1.run")])
@@ -254,7 +254,7 @@ class SharedVolume(unittest.TestCase):
         with Bench("sharedfail") as bench:
             steps = [step("a", "exit 7"), step("b", "echo never")]
             folder, executor = start_shared(bench, batch_job([], keys=steps))
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             self.assertIn("exited with code 7", mark["message"])
             self.assertNotIn("step.kubernetes.b", keys_of(mark))
             self.check_ended(bench, folder, executor)
@@ -263,7 +263,7 @@ class SharedVolume(unittest.TestCase):
         with Bench("noclone") as bench:
             job = batch_job([], keys=[step("a", "true")], commit="0" * 40)
             folder, executor = start_shared(bench, job)
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             self.assertRegex(mark["message"],
                              "^failed setup.git.fetch: command failed with exit code [0-9]+$")
             self.assertNotEqual(bench.frontend.entry("setup.git.fetch")["exitCode"], 0)
@@ -283,7 +283,7 @@ class SharedVolume(unittest.TestCase):
             folder, executor = start_shared(
                 bench, job | {"sparseCheckout": ["web/*"], "fetchTags": True},
                 EXECUTOR_KEEP_WORKSPACES="true")
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             self.assertIn("setup.git.sparse-checkout-set", keys_of(mark))
             out = lines(bench.frontend.entry("step.kubernetes.look"))
             self.assertIn("web", out)
@@ -302,7 +302,7 @@ class SharedVolume(unittest.TestCase):
         with Bench("unshared") as bench:
             job = batch_job([], keys=[step("look", "echo never")])
             folder, executor = start_shared(bench, job, mounted=False)
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             entry = bench.frontend.entry("step.kubernetes.look")
             self.assertEqual(entry["exitCode"], 113)
             self.assertIn("EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME", entry["out"])
@@ -314,7 +314,7 @@ class SharedVolume(unittest.TestCase):
         with Bench("named") as bench:
             folder, executor = start_shared(bench, batch_job(["echo one"]),
                                             LUNEXEC_WORKSPACE_DIR=bench.dir / "absent")
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             self.assertEqual(mark["state"], "completed", mark["message"])
             self.assertIn("setup.workspace", keys_of(mark))  # of one pod
             self.assertIn("KUBERNETES_SINGLE_JOB_POD", executor.err())
@@ -325,9 +325,9 @@ class SharedVolume(unittest.TestCase):
             job = batch_job([], keys=[step("wait", "echo started; sleep 300")])
             folder, executor = start_shared(bench, job)
             wait_for("the step", lambda: "started" in
-                     bench.frontend.entry("step.kubernetes.wait").get("out", ""), 40)
+                     bench.frontend.entry("step.kubernetes.wait").get("out", ""))
             bench.frontend.control("cancel", {"id": 1})
-            mark = bench.frontend.marked(60)
+            mark = bench.frontend.marked()
             self.assertEqual(keys_of(mark)[-1], "teardown.fs")
             self.check_ended(bench, folder, executor)
 
