@@ -1,9 +1,9 @@
 """`lunexec try` as a person uses it."""
 
-import base64
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -13,41 +13,50 @@ import unittest
 from harness import LUNEXEC, Bench, batch_job, main, wait_for
 
 
-def leftovers():
-    return sorted(pathlib.Path("/tmp").glob("lunexec-try-*"))
+def stat_of(pid):
+    """(state, parent, when it began) of a process; None: there is none."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return fields[0], int(fields[1]), fields[19]
 
 
 def processes_of(pid):
-    """Processes whose command line names the folder of this run or that descend from `pid`."""
+    """Processes that descend from `pid`, and when each began."""
     table = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if fields[0] != "Z":
-                table[int(entry.name)] = int(fields[1])
-    found = set()
+            stat = stat_of(entry.name)
+            if stat and stat[0] != "Z":
+                table[int(entry.name)] = stat[1:]
+    found = {}
     grew = True
     while grew:
         grew = False
-        for child, parent in table.items():
+        for child, (parent, began) in table.items():
             if child not in found and (parent == pid or parent in found):
-                found.add(child)
+                found[child] = began
                 grew = True
     return found
 
 
-def alive(pids):
-    for pid in pids:
+def alive(family):
+    """Whether one of them is; a process that got its number later is another one."""
+    stats = [(stat_of(pid), began) for pid, began in family.items()]
+    return any(stat and stat[0] != "Z" and stat[2] == began for stat, began in stats)
+
+
+def folder_of(family):
+    """The folder of a run, as the command lines of its processes name it."""
+    for pid in family:
         try:
-            state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            line = pathlib.Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
         except OSError:
             continue
-        if state != "Z":
-            return True
-    return False
+        if found := re.search(r"/tmp/lunexec-try-\w+", line):
+            return pathlib.Path(found[0])
+    raise AssertionError("no process names the folder")
 
 
 class Try(unittest.TestCase):
@@ -141,25 +150,22 @@ class Try(unittest.TestCase):
         with Bench("tryint") as bench:
             process, family = self.slow(bench)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=15)
+            out, err = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 1)
             self.assertIn("interrupted", err)
-            self.assertFalse(alive(family))
+            wait_for("what is killed to die", lambda: not alive(family))
             folder = out.splitlines()[-1].removeprefix("kept: ")
             subprocess.run(["rm", "-rf", "--", folder], check=True)
 
     def test_kill_leaves_no_process(self):
         with Bench("trykill") as bench:
             process, family = self.slow(bench)
+            folder = folder_of(family)
             process.kill()
             process.wait()
-            wait_for("the children to die", lambda: not alive(family), 5)
-            for pid_folder in leftovers():  # nobody was left to clean up
-                if (pid_folder / "job.json").exists() and not alive(family):
-                    text = json.loads((pid_folder / "job.json").read_text())
-                    raw = base64.b64decode(text["files"]["input.json"]["content"])
-                    if b"sleep 300" in raw:
-                        subprocess.run(["rm", "-rf", "--", str(pid_folder)], check=True)
+            wait_for("the children to die", lambda: not alive(family))
+            # Nobody was left to clean up.
+            subprocess.run(["rm", "-rf", "--", str(folder)], check=True)
 
 
 if __name__ == "__main__":
