@@ -8,6 +8,7 @@ import pathlib
 import re
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -16,7 +17,7 @@ os.environ.setdefault("LUNEXEC", os.environ.get("LUNEXEC_BIN", str(ROOT / "build
 sys.path[:0] = [str(ROOT / "tests/conformance")]
 
 from frontend import payload, step  # noqa: E402
-from harness import main  # noqa: E402
+from harness import main, wait_for  # noqa: E402
 from suite import World  # noqa: E402
 
 ALL = os.environ.get("LUNEXEC_HOSTILE") == "all"
@@ -48,6 +49,26 @@ def scripts():
 
 def resident(pid):
     return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) << 10
+
+
+class Lateness(threading.Thread):
+    """The longest that this process, which wants to run again after 50 ms, waited for its turn."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.seconds, self.over = 0.0, threading.Event()
+        self.start()
+
+    def run(self):
+        before = time.monotonic()
+        while not self.over.wait(0.05):
+            now = time.monotonic()
+            self.seconds, before = max(self.seconds, now - before - 0.05), now
+
+    def end(self):
+        self.over.set()
+        self.join()
+        return self.seconds
 
 
 class PolicyHostile(unittest.TestCase):
@@ -84,6 +105,8 @@ class PolicyHostile(unittest.TestCase):
                 for i in range(len(bad))]
         jobs = self.good(20000, GOOD)
         mixed = [job for i in range(max(len(evil), GOOD)) for job in evil[i:i + 1] + jobs[i:i + 1]]
+        lateness = Lateness()
+        self.addCleanup(lateness.end)
         began = time.monotonic()
         self.play(mixed, 60 + 4 * len(bad))
         ended = time.monotonic()
@@ -95,16 +118,14 @@ class PolicyHostile(unittest.TestCase):
         beats = [c.at for c in self.w.frontend.of("heartbeat") if began < c.at < ended]
         beats = [began, *beats, ended]
         gaps = [b - a for a, b in zip(beats, beats[1:])]
-        self.assertLess(max(gaps), BEAT_SECONDS + 1)
+        self.assertLess(max(gaps), BEAT_SECONDS + 1 + 2 * lateness.end())
         took = ended - began
         print(f"{len(bad)} hostile and {GOOD} other jobs in {took:.1f} s; longest time between two "
               f"heartbeats {max(gaps):.2f} s", file=sys.stderr)
         if "asan" not in os.environ["LUNEXEC"]:
-            time.sleep(1.2)
-            after = resident(pid)
-            print(f"resident {size / MEBIBYTE:.2f} MiB before, {after / MEBIBYTE:.2f} MiB after",
-                  file=sys.stderr)
-            self.assertLess(after, size + 2 * MEBIBYTE)
+            wait_for("memory to be given back", lambda: resident(pid) < size + 2 * MEBIBYTE)
+            print(f"resident {size / MEBIBYTE:.2f} MiB before, "
+                  f"{resident(pid) / MEBIBYTE:.2f} MiB after", file=sys.stderr)
         self.w.stopped()
         self.assertEqual(self.w.status, 0)
 

@@ -18,12 +18,13 @@ sys.path[:0] = [str(ROOT / "tests/conformance")]
 
 import shared  # noqa: E402
 from frontend import Frontend, payload, step  # noqa: E402
-from harness import free_port, main  # noqa: E402
+from harness import PATIENCE_SECONDS, free_port, main, wait_for  # noqa: E402
 from kube import Script  # noqa: E402
 from suite import World  # noqa: E402
 
 # Machines of many kinds run these, some with sanitizers; a person would call it slow at two seconds.
 SWAP_SECONDS = 2.0 if os.environ.get("LUNEXEC_TIMED") else 8.0
+QUIET_SECONDS = 0.25  # QUIET_MS of host/policy/bundle_watch.c
 
 LABELLED = """
 local policy = require "default"
@@ -80,14 +81,8 @@ def classes(text):
     return found
 
 
-def wait(condition, what, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what}")
+def wait(condition, what, seconds=PATIENCE_SECONDS):
+    return wait_for(what, condition, seconds)
 
 
 class PolicyLive(unittest.TestCase):
@@ -134,7 +129,8 @@ class PolicyLive(unittest.TestCase):
 
     def lines(self, message):
         found = []
-        for line in self.w.executor.log.splitlines():
+        *whole, _ = self.w.executor.log.split("\n")  # the last one may still be written
+        for line in whole:
             if line.startswith("{") and f'"{message}"' in line:
                 found.append(json.loads(line))
         return found
@@ -144,14 +140,15 @@ class PolicyLive(unittest.TestCase):
         changes.setdefault("dockerSteps", [step("step.0.run")])
         marks = len(self.w.frontend.marks()) + 1
         self.w.frontend.offer(payload(id, **changes))
-        self.w.until(lambda: len(self.w.frontend.marks()) >= marks, f"mark of job {id}")
+        self.w.until(lambda: len(self.w.frontend.marks()) >= marks, f"mark of job {id}",
+                     PATIENCE_SECONDS)
         return next(j for j in reversed(self.w.kube.created["jobs"])
                     if j["metadata"]["name"].endswith(f"-{id}"))
 
     def label(self, job):
         return job["metadata"]["labels"].get("generation")
 
-    def swapped(self, before, seconds=SWAP_SECONDS):
+    def swapped(self, before, seconds=PATIENCE_SECONDS):
         wait(lambda: self.status()["hash"] != before, "a new policy in use", seconds)
         return self.status()["hash"]
 
@@ -164,7 +161,7 @@ class PolicyLive(unittest.TestCase):
         before = self.status()
         self.map.generation("two")
         began = time.monotonic()
-        after = self.swapped(before["hash"])
+        after = self.swapped(before["hash"], SWAP_SECONDS)
         took = time.monotonic() - began
         second = self.job(2)
         self.assertEqual((self.label(first), self.label(second)), ("one", "two"))
@@ -205,14 +202,18 @@ class PolicyLive(unittest.TestCase):
         self.start()
         before = self.status()["hash"]
         helper = self.map.folder / "shape.lua"
+        whole = LABELLED % ("done", "")
+        began, quiet = time.monotonic(), 0  # how often what was there stayed so for that long
         (self.map.folder / "policy.lua").write_text('return require "shape"\n')
-        for size in range(1, 6):  # less than the quiet time apart
-            helper.write_text((LABELLED % ("done", ""))[:60 * size])
-            time.sleep(0.1)
-        helper.write_text(LABELLED % ("done", ""))
+        for text in [whole[:60 * size] for size in range(1, 6)] + [whole]:
+            now = time.monotonic()
+            helper.write_text(text)
+            quiet += (time.monotonic() - began) // QUIET_SECONDS
+            began = now
+            time.sleep(0.1)  # less than the quiet time, unless this machine is slow
         self.swapped(before)
         self.assertEqual(self.label(self.job(1)), "done")
-        self.assertEqual(self.lines("policy refused, the one before stays"), [])
+        self.assertLessEqual(len(self.lines("policy refused, the one before stays")), quiet)
 
     def test_many_swaps_end_with_the_last(self):
         self.map.generation("start")
@@ -224,8 +225,10 @@ class PolicyLive(unittest.TestCase):
         wait(lambda: not self.status()["trying"] and self.status()["refused"] is None and
              self.label(self.job(int(time.monotonic() * 1000))) == "last", "the last one in use")
         children = pathlib.Path(f"/proc/{self.w.executor.process.pid}/task")
-        pids = " ".join((t / "children").read_text() for t in children.iterdir()).split()
-        self.assertLessEqual(len(pids), 2, "an active and a default policy")
+
+        def pids():
+            return " ".join(file.read_text() for file in children.glob("*/children")).split()
+        wait(lambda: len(pids()) <= 2, "an active and a default policy, and no other")
 
     # --- what is refused
 
@@ -382,6 +385,7 @@ class PolicyLive(unittest.TestCase):
         wait(lambda: self.w.kube.created["jobs"], "the first Job")
         self.w.frontend.offer(payload(3), payload(2))
         wait(lambda: len(self.w.kube.created["jobs"]) == 2, "the second Job")
+        wait(lambda: self.lines("job waits"), "the third to wait")
         self.assertEqual([line["job"] for line in self.lines("job waits")], ["3"])
         self.w.kube.release()
         self.w.marked(3)
@@ -390,7 +394,7 @@ class PolicyLive(unittest.TestCase):
         self.map.write("return { api = 1, job = require('default').job, admit = function(job) "
                        "return { key = 'team-a', limit = 1 } end }")
         self.start(payload(1), script=Script(hold=True), EXECUTOR_MAXIMUM_NUM_JOBS="4",
-                   EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="1s")
+                   EXECUTOR_MAXIMUM_RUNTIME_PER_JOB="3s")
         self.w.kube.refusals[("delete", "jobs")] = [(503, "sick")] * 100000
         wait(lambda: self.w.kube.created["jobs"], "the first Job")
         self.w.frontend.offer(payload(2))
@@ -398,7 +402,7 @@ class PolicyLive(unittest.TestCase):
         self.w.kube.refusals.clear()
         mark = self.w.frontend.marks()[0]
         self.assertEqual((mark.name, mark.json["jobId"]), ("markErrored", 2))
-        self.assertIn("exceeded maximum execution time of 1s: waiting: 1 of 1 jobs of team-a run",
+        self.assertIn("exceeded maximum execution time of 3s: waiting: 1 of 1 jobs of team-a run",
                       mark.json["errorMessage"])
 
     def test_a_refused_job_keeps_nobody_from_beginning(self):
