@@ -78,7 +78,12 @@ static int end(struct program *program, char *text, size_t size)
 
 static void send_bytes(const struct program *program, const char *data, size_t len)
 {
-    assert_int_equal(send(program->socket, data, len, MSG_NOSIGNAL), len);
+    while (len > 0) { /* in parts, when this process is stopped meanwhile */
+        ssize_t n = send(program->socket, data, len, MSG_NOSIGNAL);
+        assert_true(n > 0 || (n < 0 && errno == EINTR));
+        data += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
 }
 
 /* The message as a frame, `piece` bytes at a time; releases it. */
@@ -109,6 +114,8 @@ static struct lx_answer next_answer(const struct program *program)
         char *to = lx_buf_reserve(&in, missing, NULL);
         assert_non_null(to);
         ssize_t n = read(program->socket, to, missing);
+        if (n < 0 && errno == EINTR)
+            continue; /* this process was stopped for a while */
         if (n <= 0)
             fail_msg("no answer: %s", n < 0 ? strerror(errno) : "the program has ended");
         in.len += (size_t)n;
