@@ -26,13 +26,18 @@ FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
 LUNEXEC = os.environ.get("LUNEXEC_BIN", "lunexec")
 EXECUTOR = os.environ.get("LUNEXEC_EXECUTOR", LUNEXEC)
 REPO = "example.com/lunexec/widgets"
-UNTIL_GO = "until [ -e ../go ]; do sleep 0.05; done"  # in a step: see Bench.go
 PASSWORD = "hunter2hunter2hunter2"
 TOKEN = "local-cluster-token"
 HELPER = "sourcegraph/batcheshelper:test"
-
-
 PATIENCE_SECONDS = 60  # for what has to come, however slow the machine
+
+
+def until(name):
+    """In a step: waits for Bench.go(name)."""
+    return f"until [ -e ../{name} ]; do sleep 0.05; done"
+
+
+UNTIL_GO = until("go")
 
 
 def wait_for(what, condition, seconds=PATIENCE_SECONDS):
@@ -146,6 +151,7 @@ class Process:
 class StandIn(Process):
     def __init__(self, verb, folder, options, name=None):
         self.record_path = folder / f"{name or verb}.jsonl"
+        self.recorded, self.read_to = [], 0
         argv = [LUNEXEC, verb, "--record", str(self.record_path), *options]
         super().__init__(argv, folder, name or verb)
         line = wait_for(f"{verb} to listen", self.listening)
@@ -159,10 +165,14 @@ class StandIn(Process):
         return next((l for l in self.out().splitlines() if l.startswith("listening on ")), None)
 
     def records(self):
-        if not self.record_path.exists():
-            return []
-        *lines, _ = self.record_path.read_bytes().split(b"\n")  # the last one may still be written
-        return [json.loads(line) for line in lines]
+        """What was recorded; what was read before is not read again."""
+        if self.record_path.exists():
+            with open(self.record_path, "rb") as file:
+                file.seek(self.read_to)
+                *lines, _ = file.read().split(b"\n")  # the last one may still be written
+            self.read_to += sum(len(line) + 1 for line in lines)
+            self.recorded += [json.loads(line) for line in lines]
+        return list(self.recorded)
 
     def calls(self, part, **match):
         """Recorded calls whose "METHOD path" contains `part`."""
@@ -340,12 +350,12 @@ class Bench(contextlib.AbstractContextManager):
             self.frontend.executor = executor
         return executor
 
-    def go(self):
-        """Lets a step go on that waits for ../go."""
+    def go(self, name="go"):
+        """Lets a step go on that waits for it."""
         found = [folder.parent for folder in (self.dir / "cluster").glob("**/repository")]
         assert found, "no workspace"
         for workspace in found:
-            (workspace / "go").touch()
+            (workspace / name).touch()
 
     def leftovers(self):
         """Names of the Jobs and Secrets that were created and not deleted, by the record."""

@@ -8,7 +8,7 @@ import sys
 import time
 import unittest
 
-from harness import UNTIL_GO, Bench, batch_job, main, wait_for
+from harness import UNTIL_GO, Bench, batch_job, main, until, wait_for
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "faults"))
 import faults  # noqa: E402  pylint: disable=wrong-import-position
@@ -178,9 +178,13 @@ class Logs(unittest.TestCase):
 
     def test_limit_of_a_job(self):
         with Bench("joblimit") as bench:
-            step = "seq 1 40000"
-            bench.start(batch_job([step] * 3))
+            # A step's limit is what those before it had left when it began.
+            bench.start(batch_job([f"seq 1 40000; {until(f'go{i}')}" for i in range(3)]))
             bench.start_executor(LUNEXEC_LOG_LIMIT_JOB="600Ki")
+            for i in range(3):
+                wait_for("the whole output", lambda: "stdout: 40000\n" in bench.frontend.entry(
+                    f"step.kubernetes.step.{i}.run").get("out", ""))
+                bench.go(f"go{i}")
             mark = bench.frontend.marked()
             self.assertEqual(mark["state"], "completed", mark["message"])
             self.assertEqual(mark["results"], 3)
