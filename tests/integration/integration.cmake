@@ -3,8 +3,7 @@ find_package(Python3 3.9 COMPONENTS Interpreter)
 set(lx_integration ${CMAKE_CURRENT_LIST_DIR})
 
 # The only ones that measure time; they get the machine to themselves.
-set(lx_timed test_sigterm_idle test_frontend_unreachable_then_there test_example_is_quick
-    test_output_is_seen_while_it_runs test_slow_frontend_gets_fewer_updates)
+set(lx_timed test_sigterm_idle test_frontend_unreachable_then_there test_example_is_quick)
 
 if(NOT Python3_FOUND)
   message(WARNING "no python3: the end-to-end tests are left out")

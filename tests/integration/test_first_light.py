@@ -177,12 +177,14 @@ class FirstLight(unittest.TestCase):
 
     def test_output_is_seen_while_it_runs(self):
         with Bench("live") as bench:
-            bench.start(batch_job(["for i in $(seq 1 6); do echo tick $i; sleep 1; done"]))
+            bench.start(batch_job([f"for i in $(seq 1 6); do echo tick $i; sleep 1; done; {UNTIL_GO}"]))
             bench.start_executor()
+            wait_for("updates while it runs", lambda: len([
+                c for c in bench.frontend.calls("updateExecutionLogEntry")
+                if c["body"]["key"] == "step.kubernetes.step.0.run" and "exitCode" not in c["body"]
+            ]) >= 2)
+            bench.go()
             self.check_complete(bench, bench.frontend.marked(), 1)
-            updates = [c["body"] for c in bench.frontend.calls("updateExecutionLogEntry")
-                       if c["body"]["key"] == "step.kubernetes.step.0.run"]
-            self.assertGreaterEqual(len([u for u in updates if "exitCode" not in u]), 2)
 
     def test_sigterm_idle(self):
         with Bench("idle") as bench:
