@@ -112,6 +112,7 @@ class Frontend:
         self.problems, self.calls = [], []
         self.forgotten = set()  # tokens of executors that are gone; their last call may come late
         self.kills = []  # when executors were killed
+        self.replaced = 0  # pods of executors whose successor may have taken its time
         self.requeued = 0  # jobs that a killed executor took and never named in a heartbeat
         frontend = self
 
@@ -146,6 +147,19 @@ class Frontend:
         done again by the one that goes on."""
         with self.lock:
             self.kills.append(time.monotonic())
+
+    def replace(self):
+        """To be called before the cluster has to replace an executor's pod: how long it takes, once,
+        until there is a heartbeat again, is not the executor's doing."""
+        with self.lock:
+            self.replaced += 1
+
+    def late(self, seconds):
+        """A heartbeat that has come so long after the one before."""
+        if self.replaced:
+            self.replaced -= 1
+        else:
+            self.problem(f"{seconds:.1f} s without a heartbeat")
 
     def wait(self, condition, seconds, what):
         """Waits for condition() to hold; it is looked at after every call that arrives."""
@@ -189,7 +203,7 @@ class Frontend:
             raise Refusal(400, f"job ids of a single queue are integers, not {ids}")
         beats, now = self.executors.setdefault(fields["executorName"], []), time.monotonic()
         if beats and now - beats[-1] - self.busy > 9:
-            self.problem(f"{now - beats[-1]:.1f} s without a heartbeat")
+            self.late(now - beats[-1])
         self.busy = 0.0
         beats.append(now)
         known = []

@@ -47,11 +47,13 @@ def deployed_state(scene):
         with running(scene, manifests) as deployment:
             scene.wait_running(job, "step.0.run", text="tick 2\n")
             first = only_pod(deployment)
+            scene.frontend.replace()
             api.call("DELETE", f"{scene.namespace.collection('Pod')}/{first}?gracePeriodSeconds=0")
-            scene.frontend.wait(lambda: only_pod(deployment) not in (None, first), 30, "another pod")
+            scene.frontend.wait(lambda: only_pod(deployment) not in (None, first), 90, "another pod")
             if deployed.LONG:
                 deployment.wait_ready()
                 second = only_pod(deployment)
+                scene.frontend.replace()
                 deployment.apply(chart(scene, state=STATE, executor={"maximumNumJobs": 11}))
                 scene.frontend.wait(lambda: only_pod(deployment) not in (None, second), 20,
                                     "a third pod, without waiting for the job")
