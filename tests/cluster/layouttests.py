@@ -14,7 +14,6 @@ from checks import equal, holds
 TESTS = []
 MODIFIED = "2024-06-03T10:20:30.123456Z"
 ODD = b"'quotes' \"$HOME\" `id` $$ \\n\r\nCRLF\0NUL\xff\xfe not UTF-8, no line end"
-STORAGE_CLASS = "lunexec-test"
 
 
 def test(function):
@@ -49,16 +48,22 @@ def finish(scene, job, seconds=90):
     scene.check_clean()
 
 
+def storage_class(scene):
+    """Of this scene's volumes alone: a free one of its class would do for any other scene's claim."""
+    return scene.namespace.name
+
+
 @contextlib.contextmanager
 def volume(scene, claim=None):
-    """A volume on the node, a folder here; bound to `claim` of the namespace or free for one."""
+    """A volume on the node, a folder here; bound to `claim` of the namespace or free for one of the
+    scene's storage class."""
     name = scene.namespace.name
     folder = tempfile.mkdtemp(prefix="lunexec-volume-")
     os.chmod(folder, 0o777)
     api.call("POST", "/api/v1/persistentvolumes", {
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
         "spec": {"capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce", "ReadWriteMany"],
-                 "persistentVolumeReclaimPolicy": "Retain", "storageClassName": STORAGE_CLASS,
+                 "persistentVolumeReclaimPolicy": "Retain", "storageClassName": storage_class(scene),
                  "hostPath": {"path": folder},
                  "claimRef": {"namespace": name, "name": claim} if claim else None}})
     try:
@@ -79,7 +84,7 @@ def shared_volume(scene, claim="executor-data"):
     with volume(scene, claim) as folder:
         api.call("POST", claims(scene), {
             "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": claim},
-            "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": STORAGE_CLASS,
+            "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": storage_class(scene),
                      "resources": {"requests": {"storage": "1Gi"}}}})
         yield folder
 
@@ -157,10 +162,10 @@ def volume_claim(scene):
     with volume(scene):
         job = scene.offer("echo one >> README.md", "cat README.md")
         scene.executor(KUBERNETES_JOB_VOLUME_TYPE="pvc", KUBERNETES_JOB_VOLUME_SIZE="1Gi",
-                       LUNEXEC_JOB_STORAGE_CLASS=STORAGE_CLASS)
+                       LUNEXEC_JOB_STORAGE_CLASS=storage_class(scene))
         finish(scene, job)
         equal(output(job, "step.1.run")[-1], "one", "what step 1 sees")
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while api.call("GET", claims(scene))["items"]:  # a pod that ends protects its claim
             holds(time.monotonic() < deadline, "a claim is left")
             time.sleep(0.2)

@@ -13,11 +13,10 @@ import original
 import yaml
 from checks import equal, holds
 from executor import PASSWORD
-from layouttests import STORAGE_CLASS, output, shared_volume, volume
+from layouttests import output, shared_volume, storage_class, volume
 from podtests import TICKS, chart, chart_values, finish, image_size, running, tools
 
 TESTS = []
-STATE = {"enabled": True, "storageClass": STORAGE_CLASS, "handOver": True}
 
 
 def test(function):
@@ -40,7 +39,8 @@ def deployed_state(scene):
     """The executor's pod is killed while a job runs, and, once more, replaced by a changed chart: each
     time the next pod goes on with the job, which completes once, its log whole."""
     with volume(scene, "executor-batches-state"):
-        manifests = chart(scene, state=STATE)
+        state = {"enabled": True, "storageClass": storage_class(scene), "handOver": True}
+        manifests = chart(scene, state=state)
         if not manifests:
             return
         job = scene.offer(f"i=0; while [ $i -lt {TICKS} ]; do i=$((i+1)); echo tick $i; sleep 1; done")
@@ -54,7 +54,7 @@ def deployed_state(scene):
                 deployment.wait_ready()
                 second = only_pod(deployment)
                 scene.frontend.replace()
-                deployment.apply(chart(scene, state=STATE, executor={"maximumNumJobs": 11}))
+                deployment.apply(chart(scene, state=state, executor={"maximumNumJobs": 11}))
                 scene.frontend.wait(lambda: only_pod(deployment) not in (None, second), 20,
                                     "a third pod, without waiting for the job")
             finish(scene, job, 90 + TICKS)
