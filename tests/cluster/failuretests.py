@@ -242,7 +242,7 @@ def out_of_memory_inside(scene):
     nothing, so the job fails instead of waiting."""
     job = offer(scene, step("hungry", "dd if=/dev/zero of=/dev/null bs=200M count=1 || echo survived"))
     scene.executor(EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="96Mi")
-    scene.wait_marked(job, 60)
+    scene.wait_marked(job)
     holds("step hungry: killed, out of memory (limit 96Mi)" in job.message, f"message {job.message!r}")
     holds("survived" in job.entry("step.kubernetes.hungry").out, "the step's log")
     scene.check_clean()
@@ -319,19 +319,40 @@ def image_name_invalid_after_output(scene):
     scene.check_clean()
 
 
-def quota(scene, **hard):
+PROBE = {"restartPolicy": "Never", "containers": [{"name": "main", "image": jobs.STEP_IMAGE}]}
+
+
+def quota(scene, name, kind, resource):
+    """Lets no objects of this kind be made; in force when this returns. Until the controller has
+    counted what there is, the API server heeds no quota."""
     api.call("POST", f"/api/v1/namespaces/{scene.namespace.name}/resourcequotas", {
-        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"},
-        "spec": {"hard": hard}})
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name},
+        "spec": {"hard": {resource: "0"}}})
+    spec = PROBE if kind == "Pod" else {"template": {"spec": PROBE}}
+    probe = {"apiVersion": "v1" if kind == "Pod" else "batch/v1", "kind": kind,
+             "metadata": {"name": "probe"}, "spec": spec}
+    deadline = time.monotonic() + 60
+    while not exceeds(scene.namespace.collection(kind) + "?dryRun=All", probe):
+        holds(time.monotonic() < deadline, f"the quota {name} is not in force")
+        time.sleep(0.05)
+
+
+def exceeds(path, manifest):
+    try:
+        api.call("POST", path, manifest)
+    except api.ApiError as error:
+        holds("exceeded quota" in str(error), str(error))
+        return True
+    return False
 
 
 @test
 def quota_refuses_job(scene):
     """A quota on Jobs: the API server's words, at once."""
-    quota(scene, **{"count/jobs.batch": "0"})
+    quota(scene, "none", "Job", "count/jobs.batch")
     job = offer(scene, step("never", "true"))
     scene.executor()
-    scene.wait_marked(job, 30)
+    scene.wait_marked(job)
     holds("exceeded quota" in job.message, f"message {job.message!r}")
     scene.check_clean()
 
@@ -339,11 +360,11 @@ def quota_refuses_job(scene):
 @test
 def quota_refuses_pod(scene):
     """A quota on pods: the Job is there and its pod is not; its Events say why."""
-    quota(scene, pods="0")
+    quota(scene, "none", "Pod", "pods")
     scene.namespace.allow("events", "list")
     job = offer(scene, step("never", "true"))
-    scene.executor(LUNEXEC_POLICY_DIR=policy(scene, grace(quota=1, no_pod=30)))
-    scene.wait_marked(job, 60)
+    scene.executor(LUNEXEC_POLICY_DIR=policy(scene, grace(quota=1, no_pod=60)))
+    scene.wait_marked(job)
     holds("made no pod" in job.message and "exceeded quota" in job.message, f"message {job.message!r}")
     scene.check_clean()
 
@@ -351,10 +372,10 @@ def quota_refuses_pod(scene):
 @test
 def no_pod(scene):
     """Without the right to list Events the job ends all the same, after its grace."""
-    quota(scene, pods="0")
+    quota(scene, "none", "Pod", "pods")
     job = offer(scene, step("never", "true"))
     scene.executor(LUNEXEC_POLICY_DIR=policy(scene, grace(no_pod=4)))
-    scene.wait_marked(job, 40)
+    scene.wait_marked(job)
     holds("the cluster made no pod for it" in job.message, f"message {job.message!r}")
     scene.check_clean()
 
@@ -366,7 +387,7 @@ def unschedulable_grace(scene):
     scene.executor(EXECUTOR_KUBERNETES_RESOURCE_REQUEST_MEMORY="900Gi",
                    EXECUTOR_KUBERNETES_RESOURCE_LIMIT_MEMORY="900Gi",
                    LUNEXEC_POLICY_DIR=policy(scene, grace(unschedulable=3)))
-    scene.wait_marked(job, 40)
+    scene.wait_marked(job)
     holds("no node takes its pod" in job.message and "nsufficient memory" in job.message,
           f"message {job.message!r}")
     scene.check_clean()

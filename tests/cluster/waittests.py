@@ -12,6 +12,7 @@ import time
 import api
 import image
 from checks import equal, holds
+from failuretests import quota
 from layouttests import finish, offer, step
 
 TESTS = []
@@ -52,14 +53,12 @@ def told_unscheduled(scene):
 @test
 def told_quota(scene):
     """A quota lets no pod be made; it is raised later."""
-    path = f"/api/v1/namespaces/{scene.namespace.name}/resourcequotas"
-    api.call("POST", path, {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"},
-                            "spec": {"hard": {"pods": "0"}}})
+    quota(scene, "few", "Pod", "pods")
     scene.namespace.allow("events", "list")
     job = offer(scene, step("work", "echo done"))
     scene.executor()
     wait_told(scene, job, "exceeded quota: few")
-    api.call("DELETE", f"{path}/few")
+    api.call("DELETE", f"/api/v1/namespaces/{scene.namespace.name}/resourcequotas/few")
     finish(scene, job)
     told(job)
 
