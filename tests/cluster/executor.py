@@ -3,9 +3,11 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import api
 import jobs
+from checks import holds
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PASSWORD = "hunter2hunter2hunter2"
@@ -25,6 +27,8 @@ class Namespace:
         for kind, file in (("ServiceAccount", "serviceaccount.yaml"), ("Role", "role.yaml"),
                            ("RoleBinding", "rolebinding.yaml")):
             api.call("POST", self.collection(kind), self.deploy_file(file), "application/yaml")
+        self.wait_allowed("secrets", "create")
+        self.wait_furnished()
         token = api.call("POST", self.collection("ServiceAccount") + "/lunexec/token", {
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
             "spec": {"expirationSeconds": 7200}})
@@ -54,6 +58,31 @@ class Namespace:
             "apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": meta,
             "roleRef": {"apiGroup": group, "kind": "Role", "name": "more"},
             "subjects": [{"kind": "ServiceAccount", "name": "lunexec"}]})
+        self.wait_allowed(resource, verbs[-1], api_group)
+
+    def wait_furnished(self, seconds=60):
+        """Until there is what the cluster puts into each namespace, and refuses pods without."""
+        deadline = time.monotonic() + seconds
+        for path in ("serviceaccounts/default", "configmaps/kube-root-ca.crt"):
+            while True:
+                try:
+                    api.call("GET", f"/api/v1/namespaces/{self.name}/{path}")
+                    break
+                except api.ApiError as error:
+                    holds(error.status == 404 and time.monotonic() < deadline, f"{path}: {error}")
+                time.sleep(0.05)
+
+    def wait_allowed(self, resource, verb, api_group="", seconds=60):
+        """Until the API server, which learns of roles a little later than it takes them, lets the
+        executor's account do this."""
+        asked = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {
+            "user": f"system:serviceaccount:{self.name}:lunexec", "resourceAttributes": {
+                "namespace": self.name, "group": api_group, "resource": resource, "verb": verb}}}
+        deadline = time.monotonic() + seconds
+        while not api.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+                           asked)["status"]["allowed"]:
+            holds(time.monotonic() < deadline, f"{verb} of {resource} is not allowed")
+            time.sleep(0.02)
 
     def remove(self):
         """Kubernetes goes on with it on its own."""
