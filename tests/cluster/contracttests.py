@@ -53,10 +53,8 @@ def strict(scene, settings):
                     if method == "POST" and body]
 
         scene.frontend.wait(lambda: any(m["kind"] == "Job" for _, m in created()), 60, "the Job")
-        executor.signal(signal.SIGTERM)
-        time.sleep(0.2)  # two signals at once would be one
-        executor.signal(signal.SIGTERM)
-        equal(executor.wait(30), 0, "exit status")
+        executor.signal_twice(signal.SIGTERM)
+        equal(executor.wait(90), 0, "exit status")
     for path, manifest in created():
         manifest["metadata"]["name"] += "-strict"
         api.call("POST", path.split("?")[0] + "?dryRun=All&fieldValidation=Strict", manifest)

@@ -144,6 +144,16 @@ class Executor:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def signal_twice(self, number, seconds=60):
+        """The second one when the first has been heard: signals that arrive together are one."""
+        heard = self.log.read_text(errors="replace").count("msg=draining")
+        self.signal(number)
+        deadline = time.monotonic() + seconds
+        while self.log.read_text(errors="replace").count("msg=draining") == heard:
+            holds(time.monotonic() < deadline, f"no word of signal {number}")
+            time.sleep(0.02)
+        self.signal(number)
+
     def wait(self, seconds):
         """Its exit status; negative for a signal."""
         try:

@@ -264,9 +264,7 @@ def second_signal(scene):
     job = scene.offer("echo started; sleep 300")
     executor = scene.executor()
     scene.wait_running(job, "step.0.run")
-    executor.signal(signal.SIGTERM)
-    time.sleep(1)  # signals that arrive together are one
-    executor.signal(signal.SIGTERM)
+    executor.signal_twice(signal.SIGTERM)
     equal(executor.wait(20), 0, "exit status")
     scene.check_clean()
 
