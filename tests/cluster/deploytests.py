@@ -33,14 +33,25 @@ def define(file):
     name, spec = definition["metadata"]["name"], definition["spec"]
     with contextlib.suppress(api.ApiError):  # it is there already
         api.call("POST", CUSTOM, definition)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not any(c["type"] == "Established" and c["status"] == "True" for c in
                   api.call("GET", f"{CUSTOM}/{name}")["status"].get("conditions") or []):
         holds(time.monotonic() < deadline, f"{name} is not established")
         time.sleep(0.1)
     version = next(v["name"] for v in spec["versions"] if v["storage"])
-    return spec["names"]["kind"], \
-        f"/apis/{spec['group']}/{version}/namespaces/{{}}/{spec['names']['plural']}"
+    collection = f"/apis/{spec['group']}/{version}/namespaces/{{}}/{spec['names']['plural']}"
+    while not served(collection.format("default")):  # a little after it says so
+        holds(time.monotonic() < deadline, f"{name} is not served")
+        time.sleep(0.1)
+    return spec["names"]["kind"], collection
+
+
+def served(path):
+    try:
+        api.call("GET", path)
+    except api.ApiError:
+        return False
+    return True
 
 
 def collections(scene):
