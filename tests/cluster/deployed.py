@@ -81,14 +81,14 @@ class Deployment:
         labels = ",".join(f"{k}%3D{v.replace('/', '%2F')}" for k, v in self.selector.items())
         return api.call("GET", KINDS["Pod"].format(self.namespace) + "?labelSelector=" + labels)["items"]
 
-    def wait_ready(self, seconds=60):
+    def wait_ready(self, seconds=120):
         """Until the newest pods are ready, and the only ones."""
         deadline = time.monotonic() + seconds
         while True:
             seen, status = self.status()
             if seen and status.get("updatedReplicas") == status.get("readyReplicas") == 1 == \
-                    status.get("replicas") and len(self.pods()) == 1:
-                return self.pods()[0]
+                    status.get("replicas") and len(pods := self.pods()) == 1:
+                return pods[0]
             holds(time.monotonic() < deadline, f"after {seconds} s: {status}")
             time.sleep(0.2)
 

@@ -123,7 +123,7 @@ def finish(scene, job, seconds=90):
     """The job completes; nothing is left but what the installation consists of."""
     scene.wait_marked(job, seconds)
     equal(job.state, "completed", f"job {job.id} ({job.message})")
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while left := [name for name in scene.namespace.leftovers() if "sg-executor-job-" in name]:
         holds(time.monotonic() < deadline, f"left: {left}")
         time.sleep(0.2)
@@ -250,7 +250,7 @@ def validate(scene, deployment):
     pods = scene.namespace.collection("Pod")
     api.call("POST", pods, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
                             "spec": spec})
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while (phase := api.call("GET", f"{pods}/{name}")["status"]["phase"]) not in (
             "Succeeded", "Failed"):
         holds(time.monotonic() < deadline, f"phase {phase}")

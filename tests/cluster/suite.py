@@ -89,7 +89,7 @@ class Scene:
         self.wait_marked(job)
         return job
 
-    def check_clean(self, seconds=40):
+    def check_clean(self, seconds=120):
         """Nothing of any job is left in the namespace, and nobody misbehaved."""
         deadline = time.monotonic() + seconds
         left = self.namespace.leftovers()
