@@ -107,8 +107,14 @@ static void on_idle(void *arg)
 {
     struct lx_http_call *call = arg;
     uint64_t quiet = lx_now_ms() - call->active_ms;
-    if (quiet < call->req.idle_timeout_ms) {
+    bool was_overdue = call->overdue;
+    call->overdue = quiet >= call->req.idle_timeout_ms;
+    if (!call->overdue) {
         lx_timer_start(call->idle, call->req.idle_timeout_ms - quiet, 0);
+        return;
+    }
+    if (!was_overdue) { /* what came while the loop was held up is read first */
+        lx_timer_start(call->idle, 1, 0);
         return;
     }
     call->stop_code = LX_E_TIMEOUT;

@@ -40,6 +40,7 @@ struct lx_http_call {
     struct lx_buf body; /* collected answer */
     long status;        /* of the final header block, 0 before it */
     bool in_multi, cancelled, delivering;
+    bool overdue;           /* the idle timeout has passed, as far as we have read */
     enum lx_code stop_code; /* a callback ended the call: why */
     const char *stop_text;
     struct lx_http_result result;

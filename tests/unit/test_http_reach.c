@@ -5,6 +5,8 @@
 #include "lunexec/clock.h"
 #include "lunexec/mem.h"
 
+#include <unistd.h>
+
 static void serve_ok(struct peer *peer, int fd)
 {
     while (peer_read(peer, fd))
@@ -239,16 +241,26 @@ static void test_timeout(void **state)
     answer_done(&answer);
 }
 
-static void serve_trickle(struct peer *peer, int fd)
+static void trickle(struct peer *peer, int fd, int bytes)
 {
     if (!peer_read(peer, fd))
         return;
     peer_send(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < bytes; i++) {
         peer_wait_go(peer);
         peer_send(fd, "1\r\nx\r\n");
     }
     peer_wait_close(fd);
+}
+
+static void serve_trickle(struct peer *peer, int fd)
+{
+    trickle(peer, fd, 4);
+}
+
+static void serve_one_byte(struct peer *peer, int fd)
+{
+    trickle(peer, fd, 1);
 }
 
 static void let_go(void *arg)
@@ -275,6 +287,33 @@ static void test_idle_timeout(void **state)
     assert_string_equal(lx_buf_str(&answer.stream), "xxxx");
     assert_true(lx_now_ms() - start >= 3400);
     assert_int_equal(answer.result.reach, LX_HTTP_CUT);
+    assert_int_equal(answer.result.err.code, LX_E_TIMEOUT);
+    peer_stop(&peer);
+    answer_done(&answer);
+}
+
+static void let_go_and_hold_up(void *arg)
+{
+    let_go(arg);
+    (void)usleep(2000000);
+}
+
+/* A byte that came in time counts, even when the loop is too late to see it. */
+static void test_idle_timeout_of_a_late_loop(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer;
+    struct answer answer;
+    peer_start(&peer, serve_one_byte);
+    lx_auto(str) char *url = peer_url(&peer, "/watch");
+    struct lx_http_req req = {.url = url, .idle_timeout_ms = 1500};
+    struct lx_timer *timer = lx_timer_new(fixture->loop, let_go_and_hold_up, &peer.go);
+    lx_timer_start(timer, 300, 0);
+    answer_init(&answer);
+    call_start(fixture, &req, true, &answer);
+    wait_for(fixture, &answer.done);
+    lx_timer_free(timer);
+    assert_string_equal(lx_buf_str(&answer.stream), "x");
     assert_int_equal(answer.result.err.code, LX_E_TIMEOUT);
     peer_stop(&peer);
     answer_done(&answer);
@@ -381,6 +420,7 @@ int main(void)
         TEST(test_closed_while_idle),
         TEST(test_timeout),
         TEST(test_idle_timeout),
+        TEST(test_idle_timeout_of_a_late_loop),
         TEST(test_connect_timeout),
         TEST(test_max_body),
         TEST(test_receiver_stops),
