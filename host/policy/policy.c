@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define CALL_TIMEOUT_MS 1000
-#define LOAD_TIMEOUT_MS 2000
+#define LOAD_TIMEOUT_MS 10000
 #define MEMORY_MAX ((size_t)32 << 20)
 #define CALLS_MAX 1024
 /* A larger buffer is not kept for the next request. */

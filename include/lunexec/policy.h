@@ -69,7 +69,7 @@ struct lx_policy_opts {
     unsigned call_timeout_ms; /* [1000], by the clock on the wall: then the child is killed */
     unsigned call_cpu_ms;     /* of processor time: then a script is stopped with an error that
                                  says where it was [half of call_timeout_ms] */
-    unsigned load_timeout_ms; /* [2000] */
+    unsigned load_timeout_ms; /* [10000], by the same clock, the start of the child included */
     size_t memory_max;        /* of the Lua state [32 MiB] */
 };
 
