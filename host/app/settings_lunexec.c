@@ -153,7 +153,7 @@ static const struct lx_setting table[] = {
      .at = FIELD(log_limit_job),
      .fallback = "256Mi",
      .help = "Most output kept of all steps of a job: what earlier steps have used is taken off a "
-             "later one's limit, which stays at least 64 KiB; 0: no limit."},
+             "later one's limit as that one begins, which leaves it at least 64 KiB; 0: no limit."},
     {.name = "LUNEXEC_MASK_PATTERNS",
      .type = LX_SET_STRING,
      .at = FIELD(mask_patterns),
