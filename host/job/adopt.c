@@ -197,7 +197,7 @@ static void go_on_with_pod(struct lx_run *run)
         lx_run_fail(run, LX_FAIL_INTERNAL, "taking the job up after a restart: %s", err.text);
         return;
     }
-    if (run->seen && !lx_watch_find(run->ex->watch, run->planned)) {
+    if (run->seen && !lx_run_find_pod(run)) {
         lx_failure_set(&run->failure, LX_FAIL_POD_DELETED,
                        "job %s failed: its pod was deleted while the executor was away",
                        run->planned);

@@ -238,6 +238,8 @@ void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted);
 
 /* What the run's pod waits for that may never come, with what Events say of it. */
 struct lx_stuck lx_run_stuck(const struct lx_run *run);
+/* The record of its pod; NULL while there is none. */
+const struct lx_pod *lx_run_find_pod(const struct lx_run *run);
 /* What was written of the run to the journal is durable: goes on. */
 void lx_run_durable(struct lx_run *run);
 /* Removes the next object of the last attempt, or begins the next one. */

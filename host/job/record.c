@@ -113,6 +113,8 @@ void lx_record_run(const struct lx_run *run)
         json_object_set(value, "admission", run->admission);
     if (run->job_uid)
         json_object_set_new(value, "job_uid", json_string(run->job_uid));
+    if (run->pod_uid)
+        json_object_set_new(value, "pod_uid", json_string(run->pod_uid));
     if (run->ending)
         put_failure(value, "failure", &run->failure);
     put_retry(value, run);
@@ -162,6 +164,7 @@ void lx_record_read(struct lx_run *run, const json_t *value)
     run->planned = lx_strdup(lx_json_str(value, "job_name", NULL));
     run->learnt = json_incref(lx_json_arr(value, "learnt"));
     run->job_uid = lx_strdup(lx_json_str(value, "job_uid", NULL));
+    run->pod_uid = lx_strdup(lx_json_str(value, "pod_uid", NULL));
     run->admission = json_incref(json_object_get(value, "admission"));
     read_objects(run, lx_json_arr(value, "objects"));
     read_failure(&run->failure, json_object_get(value, "failure"));

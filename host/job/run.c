@@ -1,5 +1,6 @@
 #include "job/priv.h"
 
+#include "job/verdict.h"
 #include "lunexec/clock.h"
 #include "lunexec/parse.h"
 #include "lunexec/text.h"
@@ -81,10 +82,21 @@ static void on_state_timeout(void *arg)
     run->state->on_event(run, LX_EVENT_TIMEOUT);
 }
 
+const struct lx_pod *lx_run_find_pod(const struct lx_run *run)
+{
+    const char *name = run->workload ? run->workload->job_name : run->planned;
+    const struct lx_pod *pod = NULL;
+    if (run->pod_uid)
+        pod = lx_watch_find_uid(run->ex->watch, run->pod_uid);
+    else if (name)
+        pod = lx_watch_find(run->ex->watch, name);
+    return pod && lx_verdict_is_ours(pod, run->job_uid, run->pod_uid) ? pod : NULL;
+}
+
 /* Where the pod is: what its first container waits for, or which one runs. free(). */
 static char *pod_at(const struct lx_run *run)
 {
-    const struct lx_pod *pod = lx_watch_find(run->ex->watch, run->workload->job_name);
+    const struct lx_pod *pod = lx_run_find_pod(run);
     if (!pod || pod->n_containers == 0)
         return lx_strdup("");
     const struct lx_container *first = &pod->containers[0];
@@ -313,12 +325,10 @@ bool lx_run_alive(const struct lx_run *run)
 void lx_run_pod(struct lx_run *run, enum lx_pod_event event, const struct lx_pod *pod)
 {
     /* Before PENDING is entered the pod may exist already; entering looks it up. */
-    if (!run->containers || !run->job_uid || !lx_streq(pod->owner_uid, run->job_uid))
+    if (!run->containers || !lx_verdict_is_ours(pod, run->job_uid, run->pod_uid))
         return;
     if (!run->pod_uid)
         run->pod_uid = lx_strdup(pod->uid);
-    else if (!lx_streq(pod->uid, run->pod_uid))
-        return;
     if (run->state_id == LX_STATE_PENDING || run->state_id == LX_STATE_RUNNING ||
         run->state_id == LX_STATE_DRAINING_LOGS) {
         if (!run->seen) {

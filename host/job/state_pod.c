@@ -24,16 +24,9 @@ static void on_log_end(void *arg, const struct lx_err *err)
     run->state->on_event(run, LX_EVENT_LOG_END);
 }
 
-/* The record of our pod; NULL while there is none. */
-static const struct lx_pod *find_pod(const struct lx_run *run)
-{
-    const struct lx_pod *pod = lx_watch_find(run->ex->watch, run->workload->job_name);
-    return pod && lx_streq(pod->owner_uid, run->job_uid) ? pod : NULL;
-}
-
 struct lx_stuck lx_run_stuck(const struct lx_run *run)
 {
-    struct lx_stuck stuck = lx_stuck_of(find_pod(run));
+    struct lx_stuck stuck = lx_stuck_of(lx_run_find_pod(run));
     const char *refusal = lx_progress_refusal(run->progress);
     const char *trouble = lx_progress_trouble(run->progress);
     if (stuck.kind == LX_FAIL_NO_POD && refusal) {
@@ -140,7 +133,7 @@ void lx_state_pending(struct lx_run *run)
         .events_denied = &run->ex->events_denied,
     };
     lx_progress_wait(run->progress, &wait);
-    const struct lx_pod *pod = find_pod(run);
+    const struct lx_pod *pod = lx_run_find_pod(run);
     if (pod)
         lx_run_pod(run, LX_POD_CHANGED, pod);
     else

@@ -279,14 +279,19 @@ enum lx_verdict lx_verdict_of_logs(const struct lx_workload *workload,
     return unread ? LX_VERDICT_ENDED : LX_VERDICT_SUCCEEDED;
 }
 
+bool lx_verdict_is_ours(const struct lx_pod *pod, const char *job_uid, const char *pod_uid)
+{
+    bool owned = job_uid && lx_streq(pod->owner_uid, job_uid);
+    return pod_uid ? lx_streq(pod->uid, pod_uid) && (owned || !*pod->owner_uid) : owned;
+}
+
 enum lx_verdict lx_verdict_of(const struct lx_evidence *evidence, struct lx_failure *failure)
 {
     const struct lx_workload *workload = evidence->workload;
     const struct lx_pod *pod = evidence->pod;
     if (!pod)
         return LX_VERDICT_OPEN;
-    if (!evidence->job_uid || !lx_streq(pod->owner_uid, evidence->job_uid) ||
-        (evidence->pod_uid && !lx_streq(pod->uid, evidence->pod_uid)))
+    if (!lx_verdict_is_ours(pod, evidence->job_uid, evidence->pod_uid))
         return LX_VERDICT_FOREIGN;
     if (all_succeeded(workload, pod))
         return lx_verdict_of_logs(workload, evidence->logs, failure);

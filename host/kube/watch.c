@@ -228,6 +228,11 @@ const struct lx_pod *lx_watch_find(struct lx_watch *watch, const char *job_name)
     return watch->running ? lx_watch_cache_find(watch->cache, job_name) : NULL;
 }
 
+const struct lx_pod *lx_watch_find_uid(struct lx_watch *watch, const char *uid)
+{
+    return watch->running ? lx_watch_cache_get(watch->cache, uid) : NULL;
+}
+
 int lx_watch_new(struct lx_kube *kube, const struct lx_watch_opts *opts, struct lx_log *log,
                  struct lx_watch **ret_watch, struct lx_err *err)
 {

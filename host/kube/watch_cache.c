@@ -147,3 +147,9 @@ const struct lx_pod *lx_watch_cache_find(const struct lx_watch_cache *cache, con
         ;
     return search.best ? search.best->pod : NULL;
 }
+
+const struct lx_pod *lx_watch_cache_get(const struct lx_watch_cache *cache, const char *uid)
+{
+    const struct entry *entry = lx_map_get(cache->by_uid, uid);
+    return entry ? entry->pod : NULL;
+}

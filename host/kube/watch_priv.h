@@ -34,6 +34,8 @@ struct lx_pod **lx_watch_cache_take_stale(struct lx_watch_cache *cache, size_t *
 /* The record of a Job's pod, the newest by creation if several; NULL if none. Borrowed until the
  * cache changes. */
 const struct lx_pod *lx_watch_cache_find(const struct lx_watch_cache *cache, const char *job_name);
+/* The pod with the UID; NULL if there is none. */
+const struct lx_pod *lx_watch_cache_get(const struct lx_watch_cache *cache, const char *uid);
 
 /* ---- The watch ---- */
 

@@ -77,5 +77,7 @@ bool lx_watch_current(const struct lx_watch *watch);
 /* The current record of the pod of a Job (newest by creation if several), NULL if none. Borrowed
  * until control returns to the loop. */
 const struct lx_pod *lx_watch_find(struct lx_watch *watch, const char *job_name);
+/* The same of the pod with this UID. */
+const struct lx_pod *lx_watch_find_uid(struct lx_watch *watch, const char *uid);
 
 #endif

@@ -1,6 +1,8 @@
 """What becomes of a job when the executor is killed, and starts again with its state directory."""
+import json
 import re
 import struct
+import time
 
 from frontend import Frontend, payload
 from kube import Kube, Script, status
@@ -367,3 +369,73 @@ def killed_before_the_mark(w):
 
 restart_row("the verdict is what it was", "killed_before_the_mark",
             lambda w: equal(len({m.json["errorMessage"] for m in w.frontend.marks()}), 1))
+
+# --- whose pod
+
+GRACE_S = 2
+
+
+def changed_pod(w, **metadata):
+    """Somebody changes the pod, or puts another one of the same Job in its place."""
+    with w.kube.lock:
+        pod = w.kube.made["pods"][NAME]
+        before = json.loads(json.dumps(pod))
+        pod["metadata"].update(metadata)
+        if before["metadata"]["uid"] != pod["metadata"]["uid"]:
+            w.kube.event("DELETED", before)
+        w.kube.event("MODIFIED", json.loads(json.dumps(pod)))
+
+
+@scenario
+def replaced_while_away(w):
+    begin(w, held(then=Script()), **AGAIN)
+    shown(w, "setup.workspace", "three")
+    restarted(w, lambda: changed_pod(w, uid="another"))
+    w.kube.release()
+    w.marked().stopped()
+
+
+@scenario
+def left_by_its_job(w):
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    changed_pod(w, ownerReferences=[])
+    w.kube.release()
+    w.marked().stopped()
+
+
+@scenario
+def left_while_away(w):
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    restarted(w, lambda: changed_pod(w, ownerReferences=[]))
+    w.kube.release()
+    w.marked().stopped()
+
+
+@scenario
+def copied_while_away(w):
+    begin(w, held(), **again_within(GRACE_S))
+    shown(w, "setup.workspace", "three")
+
+    def copy():
+        with w.kube.lock:
+            pod = json.loads(json.dumps(w.kube.made["pods"][NAME]))
+            pod["metadata"].update(name="copy", uid="copy", ownerReferences=[],
+                                   creationTimestamp="2030-01-01T00:00:00Z")
+            w.kube.made["pods"]["copy"] = pod
+    restarted(w, copy)
+    time.sleep(GRACE_S + 1)  # the time within which a Job without a pod fails
+    w.kube.release()
+    w.marked().stopped()
+    del w.kube.made["pods"]["copy"]
+
+
+restart_row("another pod of the Job, though it runs well, is not the one that was seen: run again",
+            "replaced_while_away", lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]) or
+            marked_once(w, "markComplete"))
+for name, sentence in (("left_by_its_job", "whose Job is deleted without it"),
+                       ("left_while_away", "whose Job was deleted without it meanwhile"),
+                       ("copied_while_away", "that was copied with its labels")):
+    restart_row(f"a pod {sentence} is followed to its end", name,
+                lambda w: equal(w.kube.names, [NAME]) or marked_once(w, "markComplete"))

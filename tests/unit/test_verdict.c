@@ -42,6 +42,7 @@ enum flag {
     UNREAD = 32,      /* the last container's log is not read to its end */
     BROKEN = 64,      /* and cannot be read */
     FIRST_SEEN = 128, /* no pod of the Job was seen before */
+    OWNERLESS = 256,  /* its Job was deleted, and it was left */
 };
 
 /* containers: "NAME=STATE ..."; STATE is r (running), w (waiting), or an exit code, each with
@@ -179,6 +180,10 @@ static const struct row rows[] = {
     {"replaced pod, gone", "Running", "setup=r step=w main=w", OTHER_POD | DELETED, 0, 0, 0, FOREIGN},
     {"of a Job of the same name, well", "Succeeded", "setup=0 step=0 main=0", OTHER_JOB, 0, 0, 0, FOREIGN},
     {"of an earlier Job, first seen", "Failed", "setup=1 step=w main=w", OTHER_JOB | FIRST_SEEN, 0, 0, 0, FOREIGN},
+    {"its Job deleted without it, well", "Succeeded", "setup=0 step=0 main=0", OWNERLESS, 0, 0, 0, GOOD},
+    {"its Job deleted without it, failed", "Failed", "setup=0 step=3 main=w", OWNERLESS, 0, 0, 0, BAD(EXIT_CODE, "code 3")},
+    {"of no Job, first seen", "Succeeded", "setup=0 step=0 main=0", OWNERLESS | FIRST_SEEN, 0, 0, 0, FOREIGN},
+    {"of no Job, another pod", "Succeeded", "setup=0 step=0 main=0", OWNERLESS | OTHER_POD, 0, 0, 0, FOREIGN},
     /* Logs. */
     {"well, logs still read", "Succeeded", "setup=0 step=0 main=0", UNREAD, 0, 0, 0, ENDED},
     {"well, gone, logs still read", "Succeeded", "setup=0 step=0 main=0", UNREAD | DELETED, 0, 0, 0, ENDED},
@@ -221,7 +226,9 @@ static struct lx_pod pod_of(const struct row *row)
     return (struct lx_pod){
         .name = S("pod-1"),
         .uid = S(row->flags & OTHER_POD ? "pod-uid-2" : "pod-uid-1"),
-        .owner_uid = S(row->flags & OTHER_JOB ? "job-uid-2" : "job-uid-1"),
+        .owner_uid = S(row->flags & OWNERLESS   ? ""
+                       : row->flags & OTHER_JOB ? "job-uid-2"
+                                                : "job-uid-1"),
         .node = S("node-1"),
         .phase = S(row->phase),
         .reason = S(row->reason ? row->reason : ""),

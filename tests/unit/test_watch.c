@@ -391,6 +391,8 @@ static void test_find(void **state)
     assert_string_equal(lx_watch_find(seen.watch, "j")->uid, "b");
     assert_string_equal(lx_watch_find(seen.watch, "k")->uid, "c");
     assert_null(lx_watch_find(seen.watch, "none"));
+    assert_string_equal(lx_watch_find_uid(seen.watch, "a")->uid, "a");
+    assert_null(lx_watch_find_uid(seen.watch, "j"));
     end(fake, &seen);
 }
 
