@@ -75,6 +75,20 @@ static const struct lx_container *first_failed(const struct lx_workload *workloa
     return NULL;
 }
 
+/* A container that others put into the pod, and whose failure failed it: one that was to run before
+ * ours, since those that run beside them decide nothing. */
+static const struct lx_container *failed_other(const struct lx_workload *workload,
+                                               const struct lx_pod *pod)
+{
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        const struct lx_container *c = &pod->containers[i];
+        if (!required(workload, c->name) && c->state == LX_CONTAINER_TERMINATED &&
+            c->exit_code != 0)
+            return c;
+    }
+    return NULL;
+}
+
 static bool has_started(const struct lx_pod *pod)
 {
     for (size_t i = 0; i < pod->n_containers; i++) {
@@ -245,6 +259,26 @@ static void fail_container(const struct lx_workload *workload, const struct lx_c
     detail(&failure->reason, c->reason);
 }
 
+/* The pod came to an end, and none of the job's containers says why. */
+static void fail_unexplained(const struct lx_workload *workload, const struct lx_pod *pod,
+                             struct lx_failure *failure)
+{
+    const struct lx_container *c = failed_other(workload, pod);
+    if (!c || !lx_streq(pod->phase, "Failed")) {
+        lx_failure_set(failure, LX_FAIL_INTERNAL,
+                       "job %s failed: pod %s ended as %s without all containers having succeeded",
+                       workload->job_name, pod->name, pod->phase);
+        return;
+    }
+    bool plain = !*c->reason || lx_streq(c->reason, "Error");
+    lx_failure_set(failure, LX_FAIL_CONTAINER_CREATE,
+                   "job %s failed: container %s, which is not the job's own, exited with code "
+                   "%lld%s%s%s%s%s",
+                   workload->job_name, c->name, (long long)c->exit_code, plain ? "" : " (",
+                   plain ? "" : c->reason, plain ? "" : ")", *c->message ? ": " : "", c->message);
+    detail(&failure->reason, c->reason);
+}
+
 static enum lx_verdict fail(const struct lx_evidence *evidence, struct lx_failure *failure)
 {
     const struct lx_workload *workload = evidence->workload;
@@ -258,9 +292,7 @@ static enum lx_verdict fail(const struct lx_evidence *evidence, struct lx_failur
         lx_auto(str) char *text = lx_strf("pod %s was deleted before it ended", pod->name);
         fail_at(workload, pod, failure, LX_FAIL_POD_DELETED, text);
     } else
-        lx_failure_set(failure, LX_FAIL_INTERNAL,
-                       "job %s failed: pod %s ended as %s without all containers having succeeded",
-                       workload->job_name, pod->name, pod->phase);
+        fail_unexplained(workload, pod, failure);
     return LX_VERDICT_FAILED;
 }
 

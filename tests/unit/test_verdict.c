@@ -108,7 +108,8 @@ static const struct row rows[] = {
     {"main failed, injected one runs on", "Running", "setup=0 step=0 main=3:Error istio-proxy=r", 0, 0, 0, 0, BAD(EXIT_CODE, "main: container main exited with code 3")},
     {"step alone failed, injected one runs on", "Running", "step=3:Error istio-proxy=r", SHARED, 0, 0, 0, BAD(EXIT_CODE, "exited with code 3")},
     {"failed, another of ours runs", "Running", "setup=0 step=3 main=r istio-proxy=r", 0, 0, 0, 0, OPEN},
-    {"injected init failed", "Failed", "istio-init=1:Error setup=w step=w main=w", 0, 0, 0, 0, BAD(INTERNAL, "without all containers")},
+    {"injected init failed", "Failed", "istio-init=1:Error setup=w step=w main=w", 0, 0, 0, 0, BAD(CONTAINER_CREATE, "container istio-init, which is not the job's own, exited with code 1;")},
+    {"injected init killed", "Failed", "istio-init=137:OOMKilled setup=w step=w main=w", 0, 0, 0, 0, BAD(CONTAINER_CREATE, "exited with code 137 (OOMKilled);")},
     /* The phase proves nothing. */
     {"succeeded without statuses", "Succeeded", "", 0, 0, 0, 0, BAD(INTERNAL, "ended as Succeeded")},
     {"succeeded, a container missing", "Succeeded", "setup=0 main=0", 0, 0, 0, 0, BAD(INTERNAL, "without all containers")},
