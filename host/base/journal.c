@@ -264,6 +264,13 @@ void lx_journal_each(const struct lx_journal *journal, const char *prefix,
         ;
 }
 
+bool lx_journal_is_gone(const struct lx_journal *journal)
+{
+    struct stat named, open;
+    return fstat(journal->fd, &open) < 0 || stat(journal->path, &named) < 0 ||
+           named.st_ino != open.st_ino || named.st_dev != open.st_dev;
+}
+
 int lx_journal_fd(const struct lx_journal *journal)
 {
     return journal->fd;

@@ -136,6 +136,9 @@ static void drop_unknown(const char *uid, void *value, void *arg)
 void lx_adopt_rewrite(struct lx_executor *ex)
 {
     struct lx_map *jobs = lx_map_new(KEYS_MAX, found_free);
+    /* One by one they need room, and what fills the disk may be they. */
+    if (lx_list_empty(&ex->runs))
+        lx_journal_writer_remove(ex->journal, "");
     lx_journal_each(ex->opts.journal, "", collect, jobs);
     lx_map_each (jobs, drop_unknown, ex)
         ;

@@ -66,6 +66,14 @@ void lx_executor_hand_over(struct lx_executor *ex)
 {
     if (ex->handover_timer)
         return;
+    if (!lx_list_empty(&ex->runs) && !lx_journal_writer_usable(ex->journal)) {
+        lx_log(ex->opts.log, LX_LOG_WARN,
+               "what runs is not in the state directory, and nobody could go on with it: it is "
+               "finished before the hand-over",
+               LX_INT("jobs", lx_executor_running(ex)));
+        lx_executor_drain(ex);
+        return;
+    }
     ex->handover_timer = lx_timer_new(ex->opts.loop, look, ex);
     ex->handover_until_ms = lx_now_ms() + PATIENCE_MS;
     lx_sweep_stop(ex->sweep);

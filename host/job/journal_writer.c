@@ -211,3 +211,8 @@ bool lx_journal_writer_healthy(const struct lx_journal_writer *writer)
 {
     return !writer || !writer->failing;
 }
+
+bool lx_journal_writer_usable(const struct lx_journal_writer *writer)
+{
+    return !writer || (!writer->failing && !lx_journal_is_gone(writer->opts.journal));
+}

@@ -50,4 +50,7 @@ void lx_journal_writer_forget(struct lx_journal_writer *writer, struct lx_task *
 /* Whether all that was put is written; true for NULL. */
 bool lx_journal_writer_healthy(const struct lx_journal_writer *writer);
 
+/* Whether another process will find it, too: nobody has removed the file. True for NULL. */
+bool lx_journal_writer_usable(const struct lx_journal_writer *writer);
+
 #endif

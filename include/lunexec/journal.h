@@ -52,6 +52,9 @@ int lx_journal_get(const struct lx_journal *journal, const char *key, struct lx_
 void lx_journal_each(const struct lx_journal *journal, const char *prefix,
                      void (*fn)(void *arg, const char *key), void *arg);
 
+/* Whether the file has not its name any more, so that nobody will find what is written to it. */
+bool lx_journal_is_gone(const struct lx_journal *journal);
+
 /* The file that takes the records now, to be synced; the journal's to close. Another one after
  * lx_journal_swap. */
 int lx_journal_fd(const struct lx_journal *journal);

@@ -15,7 +15,7 @@ from httpd import PATIENCE_S, Drop
 from kube import Kube, Script, status
 from loop import one_more_beat
 from outcomes import AGAIN, CONTAINER, NAME, ONE, RUN
-from restart import TEXT, begin, held, marked_once, of, restart_row, restarted, shown
+from restart import TEXT, begin, held, journal_of, log_reads, marked_once, of, restart_row, restarted, shown
 from shared import repository
 from suite import equal, has, row, scenario
 
@@ -303,6 +303,24 @@ restart_row("a second process that the frontend refuses takes nothing over", "ha
             lambda w: equal((w.facts["end"], w.status), (1, 0)) or marked_once(w, "markComplete") or
             has(w.facts["log"], "the frontend refuses EXECUTOR_FRONTEND_PASSWORD"))
 
+
+@scenario
+def hand_over_of_nothing(w):
+    """Somebody has removed the journal: nobody could go on with the job."""
+    begin(w, held())
+    shown(w, "setup.workspace", "three")
+    journal_of(w).unlink()
+    w.executor.signal(signal.SIGUSR2)
+    w.until(lambda: "asked to hand over" in w.executor.log, "the wish")
+    one_more_beat(w)
+    w.kube.release()
+    w.marked().ended()
+
+
+restart_row("SIGUSR2 when the journal is gone: jobs are finished first", "hand_over_of_nothing",
+            lambda w: equal(w.status, 0) or marked_once(w, "markComplete") or
+            has(w.log, "is finished before the hand-over"))
+
 # --- without a state directory that can be used
 
 
@@ -481,8 +499,25 @@ def disk_full(w):
     w.status = w.executor.end()
 
 
+def disk_stays_full(w):
+    """Two jobs run when the disk gets full, and nobody makes room but they. A third waits."""
+    w.frontend, w.kube = Frontend(), Kube(held())
+    w.frontend.offer(payload(dockerSteps=ONE), payload(43, dockerSteps=ONE))
+    w.executor = Cramped(w.frontend, w.kube, keep_state=True, EXECUTOR_MAXIMUM_NUM_JOBS="2")
+    w.until(lambda: log_reads(w, "setup-workspace") >= 2, "both logs")
+    w.executor.tell("fill")
+    w.frontend.offer(payload(44, dockerSteps=ONE))
+    w.kube.release()
+    w.marked(3)
+    w.status = w.executor.end()
+
+
 if has_bubblewrap():
     scenario(disk_full)
+    scenario(disk_stays_full)
+    row("R", "a full disk: what the journal itself takes of it is given back when the jobs have ended",
+        "disk_stays_full",
+        lambda w: equal([m.name for m in w.frontend.marks()], ["markComplete"] * 3))
     row("R", "a full disk: the jobs that run are finished", "disk_full",
         lambda w: equal((set(w.facts["marks"]), w.status), ({"markComplete"}, 0)))
     row("R", "a full disk: no further job is taken, nor asked for", "disk_full",
