@@ -219,10 +219,12 @@ static bool is_strange(const struct lx_run *run)
 }
 
 /* What there is of it goes, and another attempt follows. */
-static void change_layout(struct lx_run *run)
+static void start_over(struct lx_run *run)
 {
-    static const char why[] = "the executor was started again in the other pod layout "
-                              "(KUBERNETES_SINGLE_JOB_POD)";
+    const char *why = run->ns ? "the executor was started again for another namespace "
+                                "(EXECUTOR_KUBERNETES_NAMESPACE)"
+                              : "the executor was started again in the other pod layout "
+                                "(KUBERNETES_SINGLE_JOB_POD)";
     lx_auto(str) char *text = lx_strf("[lunexec] this log is incomplete: %s", why);
     if (run->attempt >= LX_ATTEMPTS_MAX) {
         lx_run_fail(run, LX_FAIL_STOPPED, "%s", why);
@@ -250,9 +252,9 @@ void lx_state_adopting(struct lx_run *run)
     } else if (run->ended.kind != LX_FAIL_NONE) {
         if (run->ex->pods_known)
             lx_run_go(run, LX_STATE_CLEARING);
-    } else if (is_strange(run)) {
+    } else if (run->ns || is_strange(run)) {
         if (run->ex->pods_known)
-            change_layout(run);
+            start_over(run);
     } else if (!run->planned || !run->complete) {
         begin_again(run);
     } else if (run->ex->pods_known) {

@@ -96,6 +96,7 @@ struct lx_run {
     bool seen;                   /* so was the pod */
     bool ending;                 /* the verdict stands, and the logs are kept */
     bool ended_durable;          /* CLEARING: so is why the attempt ended */
+    char *ns;                    /* adopted: where its objects are, if not in our namespace */
     char *planned;               /* adopted: the Job's name, while there is no workload */
     json_t *learnt;              /* and what its plan told of its containers; NULL: nothing */
     struct lx_task durable_task; /* what was written to the journal is durable */
@@ -238,6 +239,8 @@ void lx_run_judge(struct lx_run *run, const struct lx_pod *pod, bool deleted);
 
 /* What the run's pod waits for that may never come, with what Events say of it. */
 struct lx_stuck lx_run_stuck(const struct lx_run *run);
+/* Where its objects are. */
+const char *lx_run_ns(const struct lx_run *run);
 /* The record of its pod; NULL while there is none. */
 const struct lx_pod *lx_run_find_pod(const struct lx_run *run);
 /* What was written of the run to the journal is durable: goes on. */

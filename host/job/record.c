@@ -108,6 +108,7 @@ void lx_record_run(const struct lx_run *run)
                   "admitted", run->admitted, "complete", run->complete, "seen", run->seen, "ending",
                   run->ending, "objects", record_objects(run));
     json_object_set_new(value, "tag", json_string(run->tag));
+    json_object_set_new(value, "ns", json_string(lx_run_ns(run)));
     put_plan(value, run);
     if (run->admission)
         json_object_set(value, "admission", run->admission);
@@ -167,6 +168,9 @@ void lx_record_read(struct lx_run *run, const json_t *value)
     run->pod_uid = lx_strdup(lx_json_str(value, "pod_uid", NULL));
     run->admission = json_incref(json_object_get(value, "admission"));
     read_objects(run, lx_json_arr(value, "objects"));
+    const char *ns = lx_json_str(value, "ns", run->ex->opts.ns);
+    if (!lx_streq(ns, run->ex->opts.ns) && !lx_list_empty(&run->objects))
+        run->ns = lx_strdup(ns);
     read_failure(&run->failure, json_object_get(value, "failure"));
     read_retry(run, value);
     (void)lx_grace_parse(lx_json_arr(value, "grace"), &run->grace, NULL);

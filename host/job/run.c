@@ -82,6 +82,11 @@ static void on_state_timeout(void *arg)
     run->state->on_event(run, LX_EVENT_TIMEOUT);
 }
 
+const char *lx_run_ns(const struct lx_run *run)
+{
+    return run->ns ? run->ns : run->ex->opts.ns;
+}
+
 const struct lx_pod *lx_run_find_pod(const struct lx_run *run)
 {
     const char *name = run->workload ? run->workload->job_name : run->planned;
@@ -270,6 +275,7 @@ void lx_run_free(struct lx_run *run)
     lx_objects_free(&run->objects);
     lx_job_free(run->job);
     lx_job_free(run->next);
+    free(run->ns);
     free(run->planned);
     json_decref(run->learnt);
     free(run);

@@ -103,7 +103,7 @@ static void clean_next(struct lx_run *run)
         // rbac: batch/jobs delete, secrets delete: a job has ended
         // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
         run->kube_call =
-            lx_kube_delete(run->ex->opts.kube, run->cleaning->kind, run->ex->opts.ns,
+            lx_kube_delete(run->ex->opts.kube, run->cleaning->kind, lx_run_ns(run),
                            run->cleaning->name, &opts, delete_deadline(run), on_deleted, run);
         return;
     }

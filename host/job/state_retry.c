@@ -137,6 +137,7 @@ static void go_on(struct lx_run *run)
     run->step = 0;
     run->prepared = false;
     run->shared = run->ex->opts.shared_volume;
+    free(lx_take(run->ns));
     lx_workspace_free(lx_take(run->workspace));
     lx_run_go(run, LX_STATE_FETCHING); /* what was fetched is here, unless by an earlier process */
 }
@@ -224,7 +225,7 @@ void lx_clear(struct lx_run *run)
     opts.uid = run->cleaning->uid;
     // rbac: batch/jobs delete, secrets delete: the attempt before the next one
     // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
-    run->kube_call = lx_kube_delete(run->ex->opts.kube, run->cleaning->kind, run->ex->opts.ns,
+    run->kube_call = lx_kube_delete(run->ex->opts.kube, run->cleaning->kind, lx_run_ns(run),
                                     run->cleaning->name, &opts, lx_now_ms() + DELETE_PATIENCE_MS,
                                     on_deleted, run);
 }

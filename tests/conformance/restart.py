@@ -439,3 +439,37 @@ for name, sentence in (("left_by_its_job", "whose Job is deleted without it"),
                        ("copied_while_away", "that was copied with its labels")):
     restart_row(f"a pod {sentence} is followed to its end", name,
                 lambda w: equal(w.kube.names, [NAME]) or marked_once(w, "markComplete"))
+
+
+class TwoNamespaces(Kube):
+    """The second one is a cluster of its own, but for the address."""
+
+    def __init__(self, script):
+        self.second = Kube(namespace="second")
+        super().__init__(script)
+
+    def answer(self, call):
+        return self.second.answer(call) if "/namespaces/second/" in call.path else super().answer(call)
+
+    def close(self):
+        self.second.close()
+        super().close()
+
+
+@scenario
+def elsewhere_after_restart(w):
+    w.kube, w.frontend = TwoNamespaces(held()), Frontend()
+    w.start(payload(dockerSteps=ONE), keep_state=True)
+    shown(w, "setup.workspace", "three")
+    w.executor.env["EXECUTOR_KUBERNETES_NAMESPACE"] = "second"
+    restarted(w)
+    w.marked().stopped()
+
+
+restart_row("a restart for another namespace: what is in the first one goes, then it is run again",
+            "elsewhere_after_restart",
+            lambda w: equal((w.kube.names, w.kube.second.names), ([NAME], [NAME + "-attempt-2"])) or
+            marked_once(w, "markComplete") or
+            has(of(w, "setup.workspace")[-1]["out"], "another namespace"))
+row("R", "and nothing is left in the second one", "elsewhere_after_restart",
+    lambda w: equal([len(made) for made in w.kube.second.made.values()], [0] * 4))
