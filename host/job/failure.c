@@ -69,6 +69,16 @@ static const struct {
     [LX_FAIL_INTERNAL] = {"internal", "report this with the executor's log", false, false},
 };
 
+/* What the API server refuses because of the namespace is no fault of the object. */
+static const char *advice_on(enum lx_failure_kind kind, const char *message)
+{
+    const char *namespace = strstr(message, "namespaces \"");
+    if (kind == LX_FAIL_ADMISSION && (strstr(message, "because it is being terminated") ||
+                                      (namespace && strstr(namespace, "\" not found"))))
+        return "make the namespace again, or set EXECUTOR_KUBERNETES_NAMESPACE to another";
+    return kinds[kind].advice;
+}
+
 /* The advice ends the first line, which is what the record shows. */
 static char *with_advice(char *message, const char *advice)
 {
@@ -95,7 +105,7 @@ bool lx_failure_set(struct lx_failure *failure, enum lx_failure_kind kind, const
         message = lx_strdup(fmt);
     va_end(args);
     failure->kind = kind;
-    failure->message = with_advice(message, kinds[kind].advice);
+    failure->message = with_advice(message, advice_on(kind, message));
     failure->exit_code = -1;
     return true;
 }

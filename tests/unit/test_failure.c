@@ -37,6 +37,23 @@ static void advice_ends_the_first_line(void **state)
     lx_failure_done(&failure);
 }
 
+static void advice_on_a_namespace_that_goes(void **state)
+{
+    (void)state;
+    static const char *const messages[] = {
+        "secrets \"a\" is forbidden: unable to create new content in namespace ci because it is "
+        "being terminated",
+        "namespaces \"ci\" not found",
+    };
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+        struct lx_failure failure = {0};
+        lx_failure_set(&failure, LX_FAIL_ADMISSION, "creating job secret a: %s", messages[i]);
+        assert_true(lx_ends_with(failure.message, "; make the namespace again, or set "
+                                                  "EXECUTOR_KUBERNETES_NAMESPACE to another"));
+        lx_failure_done(&failure);
+    }
+}
+
 static void marks(void **state)
 {
     (void)state;
@@ -170,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_reason_stands),
         cmocka_unit_test(advice_ends_the_first_line),
+        cmocka_unit_test(advice_on_a_namespace_that_goes),
         cmocka_unit_test(marks),
         cmocka_unit_test(names_are_unique),
         cmocka_unit_test(what_a_job_did_itself_is_not_tried_again),
