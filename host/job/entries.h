@@ -118,6 +118,8 @@ void lx_entries_interrupted(struct lx_entries *entries, const char *except, cons
 /* The containers are gone: entries that are still open have lost output; that is an error. What was
  * shown of an entry is left as it is when less can be read now. */
 void lx_entries_lost(struct lx_entries *entries);
+/* What was left so while its container ran has no exit code: a further entry of its key ends it. */
+void lx_entries_end_left(struct lx_entries *entries);
 /* Says of each entry that was left so, in the entry `where`, that it is incomplete. */
 void lx_entries_tell_left(struct lx_entries *entries, struct lx_entry *where);
 /* The key of one of this attempt that was left so and has results; NULL: there is none. */

@@ -114,3 +114,31 @@ bool lx_entry_goes_on(const struct lx_entry *entry)
 {
     return entry->goes_on;
 }
+
+static bool is_last(const struct lx_entries *entries, const struct lx_entry *entry)
+{
+    bool after = false;
+    lx_list_each (it, &entries->list) {
+        const struct lx_entry *other = lx_container_of(it, struct lx_entry, link);
+        if (after && lx_streq(other->key, entry->key))
+            return false;
+        after = after || other == entry;
+    }
+    return true;
+}
+
+void lx_entries_end_left(struct lx_entries *entries)
+{
+    lx_list_each (it, &entries->list) {
+        const struct lx_entry *entry = lx_container_of(it, struct lx_entry, link);
+        bool ended = entry->hold == UINT64_MAX; /* its exit code has probably been shown */
+        if (!entry->left || ended || !is_last(entries, entry))
+            continue;
+        struct lx_entry *next =
+            lx_entry_new(entries, entry->key, command_copy(entry->command), LX_LIMIT_LEFT);
+        lx_entry_record(next);
+        lx_entry_line(next, "[lunexec] this log goes on from the entry before: the executor was "
+                            "restarted, and what followed can no longer be read");
+        lx_entry_finish(next, entry->exit_code);
+    }
+}

@@ -147,6 +147,7 @@ void lx_state_cleaning(struct lx_run *run)
                            run->failure.message ? run->failure.message : "the job has ended");
     if (run->adopted)
         end_restored(run);
+    lx_entries_end_left(run->entries);
     lx_entries_keep(run->entries);
     run->ending = true;
     lx_record_run(run);

@@ -36,6 +36,12 @@ def never_taken_back(w):
                 raise AssertionError(f"{entry['key']}: {before!r} became {later!r}")
 
 
+def none_open(w):
+    """The last entry of each key has an exit code."""
+    last = {e["key"]: e for e in entries(w)}
+    equal([key for key, e in last.items() if e.get("exitCode") is None], [])
+
+
 def shown(w, key, text):
     w.until(lambda: any(text in e.get("out", "") for e in of(w, key)), f"{text!r} in {key}")
 
@@ -254,6 +260,7 @@ def pod_gone_while_away(w):
 restart_row("a pod that went while the executor was away: the job is run again", "pod_gone_while_away",
             lambda w: equal(w.kube.names, [NAME, NAME + "-attempt-2"]) or
             marked_once(w, "markComplete"))
+row("R", "and no step seems to run on", "pod_gone_while_away", none_open)
 row("R", "and the log says which entry is incomplete", "pod_gone_while_away",
     lambda w: has(of(w, "teardown.fs")[0]["out"], "log entry setup.workspace is incomplete"))
 
@@ -284,6 +291,8 @@ def cancelled_while_away(w):
 
 restart_row("a job that was cancelled while the executor was away is marked", "cancelled_while_away",
             lambda w: marked_once(w, "markFailed", "cancelled"))
+row("R", "and its steps have ended, though what they wrote since is not read", "cancelled_while_away",
+    none_open)
 
 
 def crc32c(data):

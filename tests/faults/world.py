@@ -24,6 +24,8 @@ contexts: [{name: c, context: {cluster: c, user: u}}]
 TROUBLES = ("oom", "evicted", "evicted without statuses", "preempted", "vanished", "start error",
             "late eviction")
 OWN_LINE = re.compile(r"^stdout: \[lunexec.*\n?", re.M)
+# All of an entry that does nothing but end the one before it of the same key.
+UNREAD = re.compile(r"stdout: \[lunexec] this log goes on [^\n]* can no longer be read\n?")
 VIOLATIONS_MAX = 50  # it is given up then
 GAP = ("missing", "incomplete")
 
@@ -271,7 +273,7 @@ class World:
         for entry in record.entries:
             key = entry["key"]
             entries[key] = entry
-            times[key] = times.get(key, 0) + 1
+            times[key] = times.get(key, 0) + (not UNREAD.fullmatch(entry.get("out", "")))
         for key, count in times.items():
             # A failure without a pod of its own is told in an entry of its own.
             alone = key == "setup.workspace" and mark != "markComplete"
