@@ -35,8 +35,8 @@ enum lx_verdict {
     LX_VERDICT_FAILED,    /* *failure says why */
 };
 
-/* Whether it is the pod of the Job `job_uid`: before one was seen (pod_uid NULL) the Job's first, then
- * that one and no other, though somebody may have deleted the Job and left it its pod. */
+/* Whether it is the pod of the Job `job_uid`: before one was seen (pod_uid NULL) the Job's first,
+ * then that one and no other, though somebody may have deleted the Job and left the pod. */
 bool lx_verdict_is_ours(const struct lx_pod *pod, const char *job_uid, const char *pod_uid);
 
 /* Rule 1 of docs/architecture.md. A job succeeded only if every container of its workload was seen
