@@ -225,9 +225,9 @@ void lx_clear(struct lx_run *run)
     opts.uid = run->cleaning->uid;
     // rbac: batch/jobs delete, secrets delete: the attempt before the next one
     // rbac optional: persistentvolumeclaims delete: KUBERNETES_JOB_VOLUME_TYPE=pvc
-    run->kube_call = lx_kube_delete(run->ex->opts.kube, run->cleaning->kind, lx_run_ns(run),
-                                    run->cleaning->name, &opts, lx_now_ms() + DELETE_PATIENCE_MS,
-                                    on_deleted, run);
+    run->kube_call =
+        lx_kube_delete(run->ex->opts.kube, run->cleaning->kind, lx_run_ns(run), run->cleaning->name,
+                       &opts, lx_now_ms() + DELETE_PATIENCE_MS, on_deleted, run);
 }
 
 /* Entered anew after each pause. Objects go only when a restart would know that another attempt
