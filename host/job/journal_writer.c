@@ -214,5 +214,6 @@ bool lx_journal_writer_healthy(const struct lx_journal_writer *writer)
 
 bool lx_journal_writer_usable(const struct lx_journal_writer *writer)
 {
-    return !writer || (!writer->failing && !lx_journal_is_gone(writer->opts.journal));
+    return !writer ||
+           (lx_journal_writer_healthy(writer) && !lx_journal_is_gone(writer->opts.journal));
 }

@@ -395,31 +395,28 @@ def changed_pod(w, **metadata):
         w.kube.event("MODIFIED", json.loads(json.dumps(pod)))
 
 
-@scenario
-def replaced_while_away(w):
-    begin(w, held(then=Script()), **AGAIN)
+def with_changed_pod(w, change, script, **settings):
+    begin(w, script, **settings)
     shown(w, "setup.workspace", "three")
-    restarted(w, lambda: changed_pod(w, uid="another"))
+    change()
     w.kube.release()
     w.marked().stopped()
+
+
+@scenario
+def replaced_while_away(w):
+    with_changed_pod(w, lambda: restarted(w, lambda: changed_pod(w, uid="another")),
+                     held(then=Script()), **AGAIN)
 
 
 @scenario
 def left_by_its_job(w):
-    begin(w, held())
-    shown(w, "setup.workspace", "three")
-    changed_pod(w, ownerReferences=[])
-    w.kube.release()
-    w.marked().stopped()
+    with_changed_pod(w, lambda: changed_pod(w, ownerReferences=[]), held())
 
 
 @scenario
 def left_while_away(w):
-    begin(w, held())
-    shown(w, "setup.workspace", "three")
-    restarted(w, lambda: changed_pod(w, ownerReferences=[]))
-    w.kube.release()
-    w.marked().stopped()
+    with_changed_pod(w, lambda: restarted(w, lambda: changed_pod(w, ownerReferences=[])), held())
 
 
 @scenario

@@ -268,27 +268,34 @@ static void let_go(void *arg)
     (void)sem_post(arg);
 }
 
-/* Bytes every 500 ms keep a call with an idle timeout of 1500 ms alive; silence ends it. */
-static void test_idle_timeout(void **state)
+/* A call with an idle timeout of 1500 ms until it is over, with a timer at `peer->go`. */
+static void call_until_idle(struct fixture *fixture, void (*serve)(struct peer *, int fd),
+                            void (*on_time)(void *arg), uint64_t delay_ms, uint64_t repeat_ms,
+                            struct answer *answer)
 {
-    struct fixture *fixture = *state;
     struct peer peer;
-    struct answer answer;
-    peer_start(&peer, serve_trickle);
+    peer_start(&peer, serve);
     lx_auto(str) char *url = peer_url(&peer, "/watch");
     struct lx_http_req req = {.url = url, .idle_timeout_ms = 1500};
-    struct lx_timer *ticker = lx_timer_new(fixture->loop, let_go, &peer.go);
-    lx_timer_start(ticker, 500, 500);
+    struct lx_timer *timer = lx_timer_new(fixture->loop, on_time, &peer.go);
+    lx_timer_start(timer, delay_ms, repeat_ms);
+    answer_init(answer);
+    call_start(fixture, &req, true, answer);
+    wait_for(fixture, &answer->done);
+    lx_timer_free(timer);
+    peer_stop(&peer);
+    assert_int_equal(answer->result.reach, LX_HTTP_CUT);
+    assert_int_equal(answer->result.err.code, LX_E_TIMEOUT);
+}
+
+/* Bytes every 500 ms keep the call alive; silence ends it. */
+static void test_idle_timeout(void **state)
+{
+    struct answer answer;
     uint64_t start = lx_now_ms();
-    answer_init(&answer);
-    call_start(fixture, &req, true, &answer);
-    wait_for(fixture, &answer.done);
-    lx_timer_free(ticker);
+    call_until_idle(*state, serve_trickle, let_go, 500, 500, &answer);
     assert_string_equal(lx_buf_str(&answer.stream), "xxxx");
     assert_true(lx_now_ms() - start >= 3400);
-    assert_int_equal(answer.result.reach, LX_HTTP_CUT);
-    assert_int_equal(answer.result.err.code, LX_E_TIMEOUT);
-    peer_stop(&peer);
     answer_done(&answer);
 }
 
@@ -301,21 +308,9 @@ static void let_go_and_hold_up(void *arg)
 /* A byte that came in time counts, even when the loop is too late to see it. */
 static void test_idle_timeout_of_a_late_loop(void **state)
 {
-    struct fixture *fixture = *state;
-    struct peer peer;
     struct answer answer;
-    peer_start(&peer, serve_one_byte);
-    lx_auto(str) char *url = peer_url(&peer, "/watch");
-    struct lx_http_req req = {.url = url, .idle_timeout_ms = 1500};
-    struct lx_timer *timer = lx_timer_new(fixture->loop, let_go_and_hold_up, &peer.go);
-    lx_timer_start(timer, 300, 0);
-    answer_init(&answer);
-    call_start(fixture, &req, true, &answer);
-    wait_for(fixture, &answer.done);
-    lx_timer_free(timer);
+    call_until_idle(*state, serve_one_byte, let_go_and_hold_up, 300, 0, &answer);
     assert_string_equal(lx_buf_str(&answer.stream), "x");
-    assert_int_equal(answer.result.err.code, LX_E_TIMEOUT);
-    peer_stop(&peer);
     answer_done(&answer);
 }
 
